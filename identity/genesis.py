@@ -52,6 +52,7 @@ GENESIS_SIZE_MAX = 16384
 CONSTANT_DEFAULTS: dict[str, int] = {
     "district_depth": 1,
     "h3_resolution": 9,
+    "interest_m": 600,
     "event_age_ms_max": 2000,
     "clock_skew_ms_max": 500,
 }
@@ -59,6 +60,7 @@ CONSTANT_DEFAULTS: dict[str, int] = {
 _CONSTANT_RANGES = {
     "district_depth": (1, 11),
     "h3_resolution": (5, 12),
+    "interest_m": (1, 5000),
     "event_age_ms_max": (100, 60_000),
     "clock_skew_ms_max": (0, 60_000),
 }
@@ -98,6 +100,11 @@ class Genesis:
     def h3_resolution(self) -> int:
         """Resolution of the cells that scope events."""
         return self.constant("h3_resolution")
+
+    @property
+    def interest_m(self) -> int:
+        """How far from its place a box is taken to listen, metres; the topology is made for it."""
+        return self.constant("interest_m")
 
     @property
     def event_age_ms_max(self) -> int:

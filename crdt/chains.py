@@ -1,0 +1,73 @@
+"""Chains of grants: what shows a stranger, or a new box, why a pair stands.
+
+A chain goes from the root down: each link is a grant that counts, written by the pair of the link
+before. It is what a box says in its hello. An invite carries more: for each issuer on the chain its
+*whole* AUTH feed up to the grant, because gaps are never folded over. See docs/records.md, "Root of
+trust".
+"""
+
+from crdt.standing import Authority, Pair
+from crdt.bodies import parse_grant
+from crdt.entry import Entry
+from crdt.replica import Replica
+
+__all__ = ["grant_chain", "invite_entries"]
+
+STRATA_MAX = 8
+"""Strata there are, and so the longest chain."""
+
+
+def grant_chain(replica: Replica, pair: Pair) -> tuple[Entry, ...]:
+    """Return the grant entries that lead to a pair, senior first.
+
+    The links that root statements hold are not among them: they travel with the root. Of several
+    grants of one pair the one with the highest epoch is taken, then the smallest id.
+    """
+    chain: list[Entry] = []
+    while len(chain) < STRATA_MAX:
+        entry = _grant_of(replica, pair)
+        if entry is None:
+            break
+        chain.append(entry)
+        issuer = _issuer(replica.authority, entry, pair)
+        if issuer is None:
+            break
+        pair = issuer
+    return tuple(reversed(chain))
+
+
+def _grant_of(replica: Replica, pair: Pair) -> Entry | None:
+    """Return the counting grant entry of a pair with the highest epoch, if an entry granted it."""
+    best: tuple[int, bytes] | None = None
+    found: Entry | None = None
+    for entry_id in replica.authority.counting:
+        entry = replica.entry(entry_id)
+        grant = parse_grant(entry.body) if entry is not None and entry.kind == "grant" else None
+        if grant is None or (grant.key, grant.name) != pair:
+            continue
+        rank = (-grant.epoch, entry_id)
+        if best is None or rank < best:
+            best, found = rank, entry
+    return found
+
+
+def _issuer(authority: Authority, entry: Entry, pair: Pair) -> Pair | None:
+    """Return the most senior pair under which a grant counts; None if that is the root."""
+    issuers = [issuer for issuer in authority.counting[entry.id] if issuer.name and issuer != pair]
+    return min(
+        issuers, key=lambda issuer: (authority.standings[issuer].stratum, issuer), default=None
+    )
+
+
+def invite_entries(replica: Replica, pair: Pair) -> tuple[Entry, ...]:
+    """Return the entries of an invite for a pair: whole issuer feeds, oldest first, senior first."""
+    entries: dict[bytes, Entry] = {}
+    for grant in grant_chain(replica, pair):
+        feeds = sorted(feed for feed in replica.feeds() if feed[:2] == grant.feed[:2])
+        for feed in feeds:
+            tip = replica.head(feed) if feed != grant.feed else grant
+            if tip is None:
+                continue
+            for entry in reversed(tuple(replica.walk(feed, tip.id))):
+                entries[entry.id] = entry
+    return tuple(entries.values())

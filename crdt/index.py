@@ -1,0 +1,266 @@
+"""The set of entries, in the order in which folds read it: by author, lane, incarnation and seq.
+
+Union is the only thing that happens to the set, with one exception that is itself a function of the
+set: of STATE and FLEET only the highest incarnation that begins (at seq 0 or at a snapshot) is
+held, and of that nothing before its last snapshot. So the index does not depend on the order of
+arrival. See docs/records.md, "Bounds without clocks" and "Compaction".
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, cast
+
+from crdt.bodies import Snapshot
+from crdt.entry import Entry, FeedId, Lane
+from crdt.feed import Feed
+from crdt.kinds import KINDS, Body, Kinds
+from identity.encoding import Value
+from identity.genesis import RootItem, RootStatement
+from identity.keys import SIGNATURE_SIZE
+
+__all__ = ["PRUNED_LANES", "Addition", "EntryIndex", "Totals", "entry_size"]
+
+PRUNED_LANES = (Lane.STATE, Lane.FLEET)
+"""Lanes of which only the last snapshot and what follows is held."""
+
+
+class Addition(NamedTuple):
+    """What taking in one entry did.
+
+    Attributes:
+        held: False if it is superseded: of a lower incarnation, or before the last snapshot.
+        linked: entries that became linked, parents before children.
+        dropped: entries that it superseded. Others of its feed may be held unlinked from now on.
+    """
+
+    held: bool
+    linked: list[Entry]
+    dropped: list[Entry]
+
+
+class Totals(NamedTuple):
+    """How much of a key's lane is linked."""
+
+    entries: int
+    size: int
+
+
+def entry_size(entry: Entry) -> int:
+    """Return the bytes of an entry's wire, without building it."""
+    return len(entry.raw) + SIGNATURE_SIZE
+
+
+class EntryIndex:
+    """Entries by feed, with what the folds ask of them at hand. Mutable, never reads a clock."""
+
+    def __init__(self, ns: bytes, kinds: Kinds = KINDS) -> None:
+        self.ns = ns
+        self._kinds = kinds
+        self._feeds: dict[FeedId, Feed] = {}
+        self._lanes: dict[tuple[bytes, int], dict[int, Feed]] = {}
+        self._totals: dict[tuple[bytes, int], Totals] = {}
+        self._twinned: dict[bytes, dict[FeedId, None]] = {}
+        self._bodies: dict[bytes, Body | None] = {}
+
+    @classmethod
+    def of(cls, ns: bytes, entries: Iterable[Entry], kinds: Kinds = KINDS) -> "EntryIndex":
+        """Return the index of a set of entries; those of another fleet are left out."""
+        index = cls(ns, kinds)
+        for entry in entries:
+            if entry.ns == ns and index.get(entry) is None:
+                index.add(entry)
+        return index
+
+    @property
+    def kinds(self) -> Kinds:
+        """The table by which bodies are parsed."""
+        return self._kinds
+
+    def get(self, entry: Entry) -> Entry | None:
+        """Return the held copy of an entry."""
+        feed = self._feeds.get(entry.feed)
+        return None if feed is None else feed.get(entry.id)
+
+    def feed(self, feed: FeedId) -> Feed | None:
+        """Return one feed, None where nothing of it is held."""
+        return self._feeds.get(feed)
+
+    def add(self, entry: Entry) -> Addition:
+        """Take in an entry that is not held."""
+        pruned = entry.lane in PRUNED_LANES
+        snapshot = pruned and isinstance(self.body(entry), Snapshot)
+        if pruned and self._is_superseded(entry):
+            self._bodies.pop(entry.id, None)
+            return Addition(False, [], [])
+        feed = self._open(entry.feed)
+        linked = feed.add(entry, anchor=snapshot)
+        self._count(linked, 1)
+        dropped: list[Entry] = []
+        if pruned and (snapshot or entry.seq == 0):
+            dropped = self._supersede(feed, entry.seq if snapshot else None)
+        if feed.has_twin(entry.seq) or dropped:
+            self._note_twins(feed)
+        return Addition(True, linked, dropped)
+
+    def _is_superseded(self, entry: Entry) -> bool:
+        top = self.top(entry.author, entry.lane)
+        if top is not None and entry.inc < top.id.inc:
+            return True
+        feed = self._feeds.get(entry.feed)
+        return feed is not None and feed.floor is not None and entry.seq < feed.floor
+
+    def _supersede(self, feed: Feed, floor: int | None) -> list[Entry]:
+        """Drop what the first entry or a snapshot of a pruned feed takes the place of."""
+        dropped: list[Entry] = []
+        lane = self._lanes[feed.id.author, feed.id.lane]
+        for inc in sorted(lane):
+            if inc < feed.id.inc:
+                lower = lane[inc]
+                dropped += lower
+                self._close(lower)
+        if floor is not None and floor != feed.floor:
+            before = [entry for entry in feed if feed.is_linked(entry)]
+            dropped += feed.raise_floor(floor)
+            self._count(before, -1)
+            self._count(feed.linked(), 1)
+        for entry in dropped:
+            self._bodies.pop(entry.id, None)
+        return dropped
+
+    def _open(self, identifier: FeedId) -> Feed:
+        feed = self._feeds.get(identifier)
+        if feed is None:
+            feed = self._feeds[identifier] = Feed(identifier)
+            lane = self._lanes.setdefault((identifier.author, identifier.lane), {})
+            lane[identifier.inc] = feed
+        return feed
+
+    def _close(self, feed: Feed) -> None:
+        """Forget a feed whole."""
+        self._count(feed.linked(), -1)
+        del self._feeds[feed.id]
+        lane = self._lanes[feed.id.author, feed.id.lane]
+        del lane[feed.id.inc]
+        if not lane:
+            del self._lanes[feed.id.author, feed.id.lane]
+        self._forget_twins(feed)
+
+    def _count(self, linked: Iterable[Entry], sign: int) -> None:
+        for entry in linked:
+            place = (entry.author, entry.lane)
+            entries, size = self._totals.get(place, (0, 0))
+            if entries + sign:
+                self._totals[place] = Totals(entries + sign, size + sign * entry_size(entry))
+            else:
+                del self._totals[place]
+
+    def _note_twins(self, feed: Feed) -> None:
+        if feed.evidence() is not None:
+            self._twinned.setdefault(feed.id.author, {})[feed.id] = None
+        else:
+            self._forget_twins(feed)
+
+    def _forget_twins(self, feed: Feed) -> None:
+        feeds = self._twinned.get(feed.id.author, {})
+        feeds.pop(feed.id, None)
+        if not feeds:
+            self._twinned.pop(feed.id.author, None)
+
+    def replace(self, entry: Entry) -> None:
+        """Put another copy in the place of a held one that has the same id."""
+        self._feeds[entry.feed].replace(entry)
+
+    def discard(self, entries: Iterable[Entry]) -> None:
+        """Forget held entries; their descendants are no longer linked."""
+        by_feed: dict[FeedId, list[bytes]] = {}
+        for entry in entries:
+            by_feed.setdefault(entry.feed, []).append(entry.id)
+            self._bodies.pop(entry.id, None)
+        for identifier, gone in by_feed.items():
+            feed = self._feeds[identifier]
+            before = list(feed.linked())
+            feed.discard(gone)
+            if len(feed):
+                self._count(before, -1)
+                self._count(feed.linked(), 1)
+                self._note_twins(feed)
+            else:
+                self._count(before, -1)
+                self._close(feed)
+
+    def body(self, entry: Entry) -> Body | None:
+        """Return what an entry says, None where it folds as nothing. Parsed once."""
+        return self.said(entry.id, entry.lane, entry.kind, entry.body)
+
+    def said(self, reference: bytes, lane: int, kind: str, body: Value) -> Body | None:
+        """Return what a body says, remembered under a reference that determines it."""
+        try:
+            return self._bodies[reference]
+        except KeyError:
+            rule = self._kinds.get((lane, kind))
+            parsed = self._bodies[reference] = None if rule is None else rule.parse(body)
+            return parsed
+
+    def root_item(self, statement: RootStatement, number: int, item: RootItem) -> Body | None:
+        """Return what an item of a root statement says: bodies of the AUTH lane."""
+        reference = statement.id + number.to_bytes(4)
+        return self.said(reference, Lane.AUTH, item.kind, cast("Value", item.body))
+
+    def totals(self, author: bytes, lane: int) -> Totals:
+        """Return how much of a key's lane is linked."""
+        return self._totals.get((author, lane), Totals(0, 0))
+
+    def lane(self, author: bytes, lane: int) -> list[Feed]:
+        """Return a key's feeds of one lane, the lowest incarnation first."""
+        feeds = self._lanes.get((author, lane))
+        if not feeds:
+            return []
+        return list(feeds.values()) if len(feeds) == 1 else [feeds[inc] for inc in sorted(feeds)]
+
+    def lanes(self) -> Iterator[tuple[bytes, int]]:
+        """Yield each (key, lane) of which anything is held, as they came."""
+        yield from self._lanes
+
+    def top(self, author: bytes, lane: int) -> Feed | None:
+        """Return the highest incarnation that begins of a key's pruned lane."""
+        for feed in reversed(self.lane(author, lane)):
+            if feed.has_linked:
+                return feed
+        return None
+
+    def twinned(self, author: bytes) -> list[Feed]:
+        """Return a key's feeds that hold evidence, in order.
+
+        A pruned lane's incarnation that does not begin counts for nothing, and so for no evidence.
+        """
+        feeds = [self._feeds[identifier] for identifier in sorted(self._twinned.get(author, ()))]
+        return [feed for feed in feeds if feed.id.lane not in PRUNED_LANES or feed.has_linked]
+
+    def is_twinned(self, author: bytes) -> bool:
+        """Whether any feed of a key holds evidence."""
+        return author in self._twinned
+
+    def missing(
+        self, feed: FeedId, seq: int, identifier: bytes
+    ) -> tuple[FeedId, int, bytes] | None:
+        """Return what has to be had before a named entry is linked, None if nothing can help.
+
+        It is the entry itself or its first missing ancestor, as (feed, seq, id).
+        """
+        held = self._feeds.get(feed)
+        if held is None:
+            top = self.top(feed.author, feed.lane) if feed.lane in PRUNED_LANES else None
+            return None if top is not None and feed.inc < top.id.inc else (feed, seq, identifier)
+        while (entry := held.get(identifier)) is not None:
+            if entry.seq != seq or held.is_linked(entry):
+                return None
+            seq, identifier = seq - 1, entry.prev
+        below = held.floor is not None and seq < held.floor
+        return None if below else (feed, seq, identifier)
+
+    def feeds(self) -> Mapping[FeedId, Feed]:
+        """Return all feeds by id, as they came."""
+        return self._feeds
+
+    def __iter__(self) -> Iterator[Entry]:
+        for feed in self._feeds.values():
+            yield from feed

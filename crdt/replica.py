@@ -1,0 +1,347 @@
+"""The replica: the grow-only set of signed entries, what is kept of it, and its cached views.
+
+Join is union. A replica is offered entries in any order and any number of times; whoever was
+offered the same set shows the same views. It does no input or output and reads no clock: signatures
+are checked by the caller, entries to persist or pass on are drained by it. Views are folds over the
+set, computed when read and forgotten exactly when something they depend on changes.
+See docs/records.md.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from crdt.authority import settle
+from crdt.entry import Entry, FeedId, Lane
+from crdt.index import PRUNED_LANES
+from crdt.kinds import KEY_RULES, KINDS, KeyRule, Kinds
+from crdt.registers import Register, registers_of
+from crdt.retention import Retention
+from crdt.snapshot import Topics, pair_status, shows_status
+from crdt.standing import Authority, Pair, Ruling
+from identity.genesis import Genesis, RootChain, RootStatement, RootVerdict
+
+__all__ = ["Offer", "Replica", "ReplicaStatistics"]
+
+
+class Offer(Enum):
+    """What became of an offered entry."""
+
+    STORED = "stored"
+    KNOWN = "known"
+    """An entry of that id is held already, whatever its signature."""
+    ORPHAN = "orphan"
+    """It waits for what is before it; it may be dropped if that does not come."""
+    UNKNOWN_AUTHOR = "unknown author"
+    """No chain of grants held here reaches its author; offer it again after new grants."""
+    OVER_LIMIT = "over limit"
+    """Beyond what is kept of its author, or superseded by a snapshot or a later incarnation."""
+    INVALID = "invalid"
+    """Of another fleet, or, next to another entry of its seq, without a signature of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaStatistics:
+    """Sizes, in entries unless they say otherwise."""
+
+    kept: int
+    waiting: int
+    waiting_bytes: int
+    feeds: int
+    known_authors: int
+    folds: int
+    """How often the authority was folded."""
+
+
+class Replica:
+    """One party's copy of the shared state.
+
+    Args:
+        genesis: of the fleet.
+        rules: the register keys.
+        kinds: the table of kinds.
+    """
+
+    def __init__(
+        self, genesis: Genesis, rules: Sequence[KeyRule] = KEY_RULES, *, kinds: Kinds = KINDS
+    ) -> None:
+        self.chain = RootChain(genesis)
+        """The accepted root statements; offer new ones with `offer_root`."""
+        self._rules = rules
+        self._retention = Retention(genesis.ns, kinds)
+        self._authority: Authority | None = None
+        self._registers: Mapping[str, Register] | None = None
+        self._status = {lane: _StatusCache() for lane in PRUNED_LANES}
+        self._folds = 0
+
+    # Offering
+
+    def offer(self, entry: Entry, *, verified: bool = True) -> Offer:
+        """Take in an entry.
+
+        Args:
+            entry: of any author, in any order.
+            verified: its own signature was checked. False for one of a segment whose last entry's
+                was: it is checked when it has to prove something, see `has_signature`.
+        """
+        retention = self._retention
+        if entry.ns != self.chain.genesis.ns:
+            return Offer.INVALID
+        if retention.holds(entry.id):
+            if verified:
+                retention.refresh(entry)
+            return Offer.KNOWN
+        if entry.author not in retention.known:
+            return Offer.UNKNOWN_AUTHOR
+        twinned = retention.index.is_twinned(entry.author)
+        if not retention.admits(entry, verified=verified):
+            return Offer.INVALID
+        if not retention.take(entry, verified=verified):
+            return Offer.OVER_LIMIT
+        linked = retention.index.feeds()[entry.feed].is_linked(entry)
+        if twinned or retention.index.is_twinned(entry.author):
+            self._forget_authority()
+        if linked:
+            self._forget_views(entry)
+        if retention.excess.is_full:
+            self._make_room()
+        if entry.id in retention.kept:
+            return Offer.STORED
+        return Offer.OVER_LIMIT if linked else Offer.ORPHAN
+
+    def offer_root(self, statement: RootStatement) -> RootVerdict:
+        """Take in a root statement; only an accepted one changes anything."""
+        verdict = self.chain.accept(statement)
+        if verdict is RootVerdict.ACCEPTED:
+            self._retention.hear_root(statement)
+            self._forget_authority()
+        return verdict
+
+    def keep_whole(self, key: bytes) -> None:
+        """Keep all of a key's feeds from now on, whatever the limits: for one's own issuers."""
+        self._retention.keep_whole(key)
+
+    def has_signature(self, identifier: bytes) -> bool:
+        """Whether an entry's own signature is good: ask before it is served or gossiped singly.
+
+        A copy with a bad one, which only the word of a later entry let in, is forgotten here.
+        """
+        entry = self.entry(identifier)
+        if entry is None:
+            return False
+        good = self._retention.has_signature(identifier)
+        if not good:
+            self._forget_authority()
+            self._forget_views(entry)
+        return good
+
+    def _forget_views(self, entry: Entry) -> None:
+        """Forget what depends on the linked entries of a feed."""
+        cache = self._status.get(Lane(entry.lane))
+        if cache is None:
+            self._forget_authority()
+        else:
+            cache.stale[entry.author] = None
+
+    def _forget_authority(self) -> None:
+        self._authority = None
+        self._registers = None
+
+    def _make_room(self) -> None:
+        """Drop entries that wait, after those were kept that seniors' rulings cover."""
+        if self._retention.is_crowded:
+            self._settle()
+        self._retention.make_room()
+        self._forget_authority()
+
+    # Views
+
+    @property
+    def authority(self) -> Authority:
+        """Who holds what. The same object until something it depends on changes."""
+        return self._authority if self._authority is not None else self._settle()
+
+    def _settle(self) -> Authority:
+        authority = settle(self._retention.index, self.chain.statements, self._rules)
+        rulings: dict[bytes, list[Ruling]] = {}
+        for pair, ruling in authority.rulings.items():
+            rulings.setdefault(pair.key, []).append(ruling)
+        self._retention.settle(rulings)
+        self._authority = authority
+        self._folds += 1
+        return authority
+
+    @property
+    def registers(self) -> Mapping[str, Register]:
+        """The multi-writer registers by key. The same object until the authority changes."""
+        authority = self.authority
+        if self._registers is None:
+            index = self._retention.index
+            self._registers = registers_of(authority, self.chain.statements, index, self._rules)
+        return self._registers
+
+    def status(self, lane: Lane) -> Mapping[Pair, Topics]:
+        """Return what each current pair states, by (name, key); treat as immutable.
+
+        Args:
+            lane: STATE or FLEET.
+        """
+        authority, cache = self.authority, self._status[lane]
+        if cache.authority is not authority:
+            cache.authority, cache.topics = authority, {}
+            changed = [pair for pair, held in authority.standings.items() if shows_status(held)]
+        elif cache.stale:
+            pairs = [pair for key in cache.stale for pair in authority.pairs_of(key)]
+            changed = [pair for pair in pairs if shows_status(authority.standings[pair])]
+        else:
+            return cache.topics
+        said = dict(cache.topics)
+        said.update({pair: self._pair_status(pair, lane) for pair in changed})
+        cache.topics = {pair: said[pair] for pair in authority.standings if said.get(pair)}
+        cache.stale.clear()
+        return cache.topics
+
+    def _pair_status(self, pair: Pair, lane: Lane) -> Topics:
+        return pair_status(self.authority, self._retention.index, pair, lane)
+
+    # The set, as sync and the store see it
+
+    def is_known_author(self, key: bytes) -> bool:
+        """Whether a chain of grants reaches a key, cuts and revocations aside."""
+        return key in self._retention.known
+
+    def entry(self, identifier: bytes) -> Entry | None:
+        """Return a kept entry."""
+        return self._retention.kept.get(identifier)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield all kept entries, feed by feed, by (seq, id); evidence may lack ancestors."""
+        for identifier in self.feeds():
+            for entry in self._retention.index.feeds()[identifier]:
+                if entry.id in self._retention.kept:
+                    yield entry
+
+    def feeds(self) -> list[FeedId]:
+        """Return the feeds of which anything is kept, ascending."""
+        return sorted(self._retention.feeds())
+
+    def tips(self, feed: FeedId) -> tuple[bytes, ...]:
+        """Return the ids of the ends of a feed's kept branches, ascending."""
+        held = self._retention.index.feed(feed)
+        if held is None:
+            return ()
+        last = held.last
+        if last is not None and held.is_line and self._retention.is_on_line(last):
+            return (last.id,)
+        line = [entry for entry in held.linked() if self._retention.is_on_line(entry)]
+        parents = {entry.prev for entry in line}
+        return tuple(sorted(entry.id for entry in line if entry.id not in parents))
+
+    def head(self, feed: FeedId) -> Entry | None:
+        """Return the kept linked entry of the highest seq; of several that of the smallest id."""
+        tips = [entry for tip in self.tips(feed) if (entry := self.entry(tip)) is not None]
+        return min(tips, key=lambda entry: (-entry.seq, entry.id), default=None)
+
+    def walk(self, feed: FeedId, tip: bytes, below: int | None = None) -> Iterator[Entry]:
+        """Yield the kept linked entry `tip` of a feed and its ancestors, newest first.
+
+        Args:
+            feed: where to look.
+            tip: id of the entry to begin at; nothing is yielded where it is not kept and linked.
+            below: yield only entries of a lower seq than this.
+        """
+        held = self._retention.index.feed(feed)
+        entry = self.entry(tip)
+        if held is None or entry is None or entry.feed != feed:
+            return
+        if not self._retention.is_on_line(entry):
+            return
+        at: Entry | None = entry
+        while at is not None:
+            if below is None or at.seq < below:
+                yield at
+            at = held.get(at.prev)
+
+    def segment(self, feed: FeedId, tip: bytes, after_seq: int) -> list[Entry]:
+        """Return `tip` and its ancestors of a higher seq than `after_seq`, oldest first."""
+        found: list[Entry] = []
+        for entry in self.walk(feed, tip):
+            if entry.seq <= after_seq:
+                break
+            found.append(entry)
+        found.reverse()
+        return found
+
+    def evidence(self, feed: FeedId) -> tuple[tuple[Entry, Entry], ...]:
+        """Return the evidence kept of a feed: the smallest pair, and those above pinned entries.
+
+        Each pair is ascending by id, the pairs by (seq, ids).
+        """
+        held = self._retention.index.feed(feed)
+        smallest = held.evidence() if held is not None else None
+        if smallest is None:
+            return ()
+        pairs = {(smallest[0].seq, smallest[0].id, smallest[1].id): smallest}
+        for pair in self.authority.pairs_of(feed.author):
+            ruling = self.authority.rulings.get(pair)
+            pin = ruling.pins.get(feed) if ruling is not None and ruling.pins else None
+            if pin is not None and pin.fork:
+                first, second = pin.fork[:2]
+                pairs[first.seq, first.id, second.id] = (first, second)
+        kept = self._retention.kept
+        ordered = [pairs[place] for place in sorted(pairs)]
+        return tuple((a, b) for a, b in ordered if a.id in kept and b.id in kept)
+
+    def wanted(self) -> list[tuple[FeedId, int, bytes]]:
+        """Return what effective cuts and pins name, and what leads to it, that is not held.
+
+        Each is (feed, seq, id), ascending: the entry that is missing, or the first missing ancestor
+        of one that waits.
+        """
+        found: dict[tuple[FeedId, int, bytes], None] = {}
+        for pair, ruling in self.authority.rulings.items():
+            for lane, inc, seq, identifier in ruling.named:
+                missing = self._retention.index.missing(
+                    FeedId(pair.key, lane, inc), seq, identifier
+                )
+                if missing is not None:
+                    found[missing] = None
+        return sorted(found)
+
+    def drain_new(self) -> list[Entry]:
+        """Return the entries kept since the last call, in that order: to persist and to pass on."""
+        new = list(self._retention.new.values())
+        self._retention.new.clear()
+        return new
+
+    def drain_dropped(self) -> list[Entry]:
+        """Return the entries no longer kept since the last call: to delete from a store."""
+        dropped = list(self._retention.dropped.values())
+        self._retention.dropped.clear()
+        return dropped
+
+    def statistics(self) -> ReplicaStatistics:
+        """Return sizes and counts."""
+        retention = self._retention
+        return ReplicaStatistics(
+            kept=len(retention.kept),
+            waiting=len(retention.excess),
+            waiting_bytes=retention.excess.size,
+            feeds=len(self.feeds()),
+            known_authors=len(retention.known),
+            folds=self._folds,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Replica root {self.chain.number}, {len(self._retention.kept)} entries>"
+
+
+class _StatusCache:
+    """One lane's view, and whose part of it changed since."""
+
+    __slots__ = ("authority", "stale", "topics")
+
+    def __init__(self) -> None:
+        self.authority: Authority | None = None
+        self.topics: dict[Pair, Topics] = {}
+        self.stale: dict[bytes, None] = {}

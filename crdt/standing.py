@@ -1,0 +1,204 @@
+"""Who holds what: the view that the authority fold yields, frozen.
+
+Everything belongs to the pair (key, name), never to the key: a foreign organisation that grants
+your key a name must neither revive nor kill what you hold under another. See docs/records.md,
+"Authority is a stratified fold".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from crdt.bodies import Place
+from crdt.cuts import EffectiveCut
+from crdt.entry import Entry, FeedId
+from crdt.evidence import PinRuling
+from identity.capability import Capability, permits
+from identity.domain import digest
+from identity.encoding import encode
+
+__all__ = ["ROOT_PAIR", "Authority", "Pair", "RootHead", "Ruling", "Standing"]
+
+AUTHORITY_DIGEST = b"mesh-crdt/authority/v1\0"
+"""Domain tag of the digest of an authority view."""
+
+
+class Pair(NamedTuple):
+    """A key under one name."""
+
+    key: bytes
+    name: str
+
+
+ROOT_PAIR = Pair(b"", "")
+"""The pair of the root: no single key, every name, stratum 0."""
+
+
+class RootHead(NamedTuple):
+    """The last accepted root statement: its number, 0 before the first, and its id, 32 bytes."""
+
+    number: int
+    id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What one granted pair is and may do.
+
+    Attributes:
+        pair: the key and the name.
+        stratum: 1 (organisations, regions) to 7; the root alone is 0.
+        epoch: the highest of its grants.
+        capabilities: what it holds, ascending by canonical encoding.
+        dropped: what a grant proposed and no single capability of an issuer covers, likewise.
+        place: where its grants of that epoch put it; None where they name none or disagree.
+        winning: it is at the highest epoch of its name; otherwise it is retired.
+        contested: another key, not revoked either, stands at the winning epoch too.
+        revoked: a revocation counts on it.
+        undecided: evidence against one of its key's feeds is not decided for it.
+        expires_ms: the latest expiry among its grants of that epoch, wall clock; None for never.
+            No fold reads it: expiry is a local refusal to act.
+    """
+
+    pair: Pair
+    stratum: int
+    epoch: int
+    capabilities: tuple[Capability, ...]
+    dropped: tuple[Capability, ...]
+    place: str | None
+    winning: bool
+    contested: bool
+    revoked: bool
+    undecided: bool
+    expires_ms: int | None = None
+
+    @property
+    def current(self) -> bool:
+        """Whether it may publish, vouch, act, and show its status. A contested pair may."""
+        return self.winning and not self.revoked and not self.undecided
+
+    def may(self, verb: str, name: str) -> bool:
+        """Whether it holds a capability of that verb over that name; not whether it is current."""
+        return any(permits(held, verb=verb, name=name) for held in self.capabilities)
+
+    def to_value(self) -> list[object]:
+        """Return it as a value that can be encoded."""
+        return [
+            *self.pair,
+            self.stratum,
+            self.epoch,
+            [held.to_value() for held in self.capabilities],
+            [held.to_value() for held in self.dropped],
+            self.place,
+            [self.winning, self.contested, self.revoked, self.undecided],
+            self.expires_ms,
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What seniors decided about one pair.
+
+    Attributes:
+        cuts: those that are effective on it; they intersect.
+        pins: the pin that counts, by feed.
+        named: every place that a counting cut or pin names, held or not.
+    """
+
+    cuts: tuple[EffectiveCut, ...] = ()
+    pins: Mapping[FeedId, PinRuling] | None = None
+    named: tuple[Place, ...] = ()
+
+    def covers(self, entry: Entry) -> bool:
+        """Whether an effective cut or a pin covers a linked entry of the pair's key."""
+        if self.pins and (pin := self.pins.get(entry.feed)) is not None and pin.named.holds(entry):
+            return True
+        return any(cut.covers(entry) for cut in self.cuts)
+
+
+class Authority:
+    """The settled authority: a function of the root statements and the set of entries.
+
+    Attributes:
+        ns: namespace of the fleet, 16 bytes.
+        root: the last accepted root statement; digests of views name it.
+        standings: every granted pair, by (name, key).
+        counting: AUTH entries whose author's pairs authorise them, and under which pairs.
+        surviving: AUTH entries that no cut, evidence or limit voids, and for which pairs; a kind
+            that no capability guards counts by this.
+        rulings: of the pairs about which seniors decided anything.
+    """
+
+    __slots__ = (
+        "_digest",
+        "_keys",
+        "_names",
+        "counting",
+        "ns",
+        "root",
+        "rulings",
+        "standings",
+        "surviving",
+    )
+
+    def __init__(
+        self,
+        ns: bytes,
+        root: RootHead,
+        standings: Mapping[Pair, Standing],
+        counting: Mapping[bytes, tuple[Pair, ...]],
+        surviving: Mapping[bytes, tuple[Pair, ...]],
+        rulings: Mapping[Pair, Ruling],
+    ) -> None:
+        self.ns = ns
+        self.root = root
+        self.standings = standings
+        self.counting = counting
+        self.surviving = surviving
+        self.rulings = rulings
+        self._digest: bytes | None = None
+        self._keys: dict[bytes, tuple[Pair, ...]] = {}
+        self._names: dict[str, tuple[Pair, ...]] = {}
+        for pair in standings:
+            self._keys[pair.key] = (*self._keys.get(pair.key, ()), pair)
+            self._names[pair.name] = (*self._names.get(pair.name, ()), pair)
+
+    def current(self, pair: Pair) -> bool:
+        """Whether a pair is current in this view."""
+        standing = self.standings.get(pair)
+        return standing is not None and standing.current
+
+    def pairs_of(self, key: bytes) -> tuple[Pair, ...]:
+        """Return the granted pairs of a key, ascending by name."""
+        return self._keys.get(key, ())
+
+    def by_name(self, name: str) -> tuple[Pair, ...]:
+        """Return the granted pairs of a name, ascending by key."""
+        return self._names.get(name, ())
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes that are equal for equal views; computed once."""
+        if self._digest is None:
+            parts = [encode([1, self.ns, *self.root])]
+            parts += [encode(standing.to_value()) for standing in self.standings.values()]
+            parts += [encode([i, *map(list, self.counting[i])]) for i in sorted(self.counting)]
+            self._digest = digest(AUTHORITY_DIGEST, b"".join(parts))
+        return self._digest
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Authority)
+            and (self.ns, self.root) == (other.ns, other.root)
+            and self.standings == other.standings
+            and self.counting == other.counting
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        current = sum(standing.current for standing in self.standings.values())
+        return (
+            f"<Authority root {self.root.number}, {current} of {len(self.standings)} pairs current>"
+        )

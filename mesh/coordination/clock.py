@@ -1,0 +1,46 @@
+"""Whether our wall clock can be believed, judged by what the neighbours' clocks say.
+
+Time never decides a replicated winner, but an event's age is judged on it. A box whose clock
+disagrees with its neighbours' median by more than the assumed skew says so (`clock_untrusted`): it
+observes and does not act. Alone, or with neighbours that all say nothing, it trusts itself.
+"""
+
+from statistics import median_low
+
+__all__ = ["ClockConsensus"]
+
+PEERS_MAX = 256
+"""Most neighbours whose clocks are remembered."""
+
+
+class ClockConsensus:
+    """Remembers how far each neighbour's clock is from ours and answers one question.
+
+    Args:
+        skew_ms_max: how far two honest clocks are assumed to differ at most, milliseconds.
+    """
+
+    __slots__ = ("_offsets_ms", "_skew_ms_max")
+
+    def __init__(self, skew_ms_max: int) -> None:
+        self._skew_ms_max = skew_ms_max
+        self._offsets_ms: dict[bytes, int] = {}
+
+    def heard(self, peer: bytes, theirs_ms: int, ours_ms: int) -> None:
+        """Note one clock frame; both readings in milliseconds since 1970."""
+        if peer in self._offsets_ms or len(self._offsets_ms) < PEERS_MAX:
+            self._offsets_ms[peer] = theirs_ms - ours_ms
+
+    def forget(self, peer: bytes) -> None:
+        """A neighbour left; its clock says nothing more."""
+        self._offsets_ms.pop(peer, None)
+
+    @property
+    def offset_ms(self) -> int:
+        """Median of the neighbours' clocks minus ours, milliseconds; 0 without neighbours."""
+        return median_low(self._offsets_ms.values()) if self._offsets_ms else 0
+
+    @property
+    def trusted(self) -> bool:
+        """Whether our clock is within the assumed skew of the neighbours' median."""
+        return abs(self.offset_ms) <= self._skew_ms_max

@@ -1,0 +1,250 @@
+"""The path of a message: judged, forwarded, delivered; and of our own: flooded, or meshed.
+
+Known id → its sender is noted as a holder, nothing else. New → size, signature policy, then the
+validator's verdict, and only then the mesh: nothing unverified is ever forwarded. REJECT and PARK
+leave the id unseen, or a copy that came too early would censor the one that comes in time.
+
+An own event is flooded to every subscriber, one hop, and names whom it was told. A receiver does
+not forward it to those, provided that whoever sent it is its verified author: anybody else could
+cut others off. `cover` (see `control`) repairs what a flood missed.
+"""
+
+from collections.abc import Callable
+from hashlib import sha256
+
+from mesh.gossip.asks import Ask
+from mesh.gossip.control import GossipExchange
+from mesh.gossip.effects import (
+    Deliver,
+    Effect,
+    Offence,
+    Penalise,
+    Priority,
+    Send,
+    Validate,
+    Verdict,
+)
+from mesh.gossip.errors import MessageTooLargeError
+from mesh.gossip.fanout import Fanout
+from mesh.gossip.mcache import CachedMessage
+from mesh.gossip.mesh_topic import Meshes, TopicMesh
+from mesh.gossip.messages import (
+    MESSAGE_SIZE_MAX,
+    PUBLISH_SIZE_MAX,
+    TOLD_TAG_SIZE,
+    Message,
+    control_frames,
+    encode_message,
+    id_piece,
+    idontwant_item,
+    message_frame,
+)
+from mesh.gossip.params import Params
+from mesh.gossip.peers import PeerState, PeerTable
+from mesh.gossip.policy import SignaturePolicy
+from mesh.gossip.statistics import Counters
+
+
+class Relay:
+    """Sends own messages and passes on those of others."""
+
+    __slots__ = (
+        "_counters",
+        "_exchange",
+        "_fanout",
+        "_meshes",
+        "_params",
+        "_policy",
+        "_priority_of",
+        "_table",
+        "_validate",
+    )
+
+    def __init__(
+        self,
+        *,
+        params: Params,
+        validate: Validate,
+        policy: SignaturePolicy,
+        priority_of: Callable[[str], Priority],
+        table: PeerTable,
+        meshes: Meshes,
+        exchange: GossipExchange,
+        fanout: Fanout,
+        counters: Counters,
+    ) -> None:
+        self._params = params
+        self._validate = validate
+        self._policy = policy
+        self._priority_of = priority_of
+        self._table = table
+        self._meshes = meshes
+        self._exchange = exchange
+        self._fanout = fanout
+        self._counters = counters
+
+    # ---------------------------------------------------------------------------------------- own
+
+    def publish(self, topic: str, data: bytes, now_ns: int, *, flood: bool) -> list[Effect]:
+        """Send an own message to every subscriber (`flood`, if small) or to the mesh."""
+        params, exchange = self._params, self._exchange
+        if len(data) > PUBLISH_SIZE_MAX:
+            raise MessageTooLargeError(
+                f"{len(data)} bytes for {topic!r}: expected at most {PUBLISH_SIZE_MAX}, use sync"
+            )
+        message_id = sha256(data).digest()
+        if message_id in exchange.seen:
+            return []
+        self._counters.published += 1
+        exchange.seen.add(message_id, now_ns)
+        exchange.asks.arrived(message_id)
+        encoded = encode_message(self._policy.dress(topic, data))
+        frame = message_frame(encoded)
+        priority = Priority.EVENT if flood else self._priority_of(topic)
+        piece = id_piece(message_id)
+        exchange.cache.put(CachedMessage(message_id, topic, frame, piece, priority, None, 0))
+        subscribers = self._table.subscribers.get(topic)
+        if not subscribers:
+            return []
+        if not flood or len(data) > params.flood_size_max:
+            states = self._mesh_or_fanout(topic, subscribers, now_ns)
+        else:
+            threshold = params.score.publish_threshold
+            states = [s for s in subscribers.values() if not s.is_below(threshold, now_ns)]
+            if params.told and len(states) > 1:
+                frame = message_frame(encoded, b"".join([state.tag for state in states]))
+        return [Send(state.key, frame, priority) for state in states]
+
+    def _mesh_or_fanout(
+        self, topic: str, subscribers: dict[bytes, PeerState], now_ns: int
+    ) -> list[PeerState]:
+        mesh = self._meshes.joined.get(topic)
+        if mesh is not None and mesh.peers:
+            return list(mesh.peers.values())
+        return self._fanout.peers(topic, subscribers, now_ns)
+
+    # ------------------------------------------------------------------------------------- others
+
+    def take(
+        self, message: Message, state: PeerState, told: bytes, now_ns: int, effects: list[Effect]
+    ) -> None:
+        """Judge one message, and forward and deliver it as judged."""
+        counters, exchange = self._counters, self._exchange
+        mesh = self._meshes.joined.get(message.topic)
+        if mesh is None:
+            counters.not_joined += 1
+            return
+        data = message.data
+        message_id = sha256(data).digest()
+        if message_id in exchange.seen:
+            counters.duplicates += 1
+            cached = exchange.cache.get(message_id)
+            if cached is not None:
+                cached.holders |= state.bit
+            return
+        if len(data) > MESSAGE_SIZE_MAX:
+            counters.oversize += 1
+            return
+        if not self._policy.allows(message):
+            counters.signature_policy += 1
+            self._wrong(state, mesh.name, Offence.SIGNATURE_POLICY, now_ns, effects)
+            return
+        counters.received += 1
+        verdict, author = self._validate(mesh.name, data, state.key)
+        if verdict is Verdict.ACCEPT or verdict is Verdict.FORWARD:
+            cached = self._keep(message, message_id, mesh, state, author, now_ns)
+            if len(data) >= self._params.idontwant_size_min:
+                self._decline(cached, mesh, effects)
+            self._forward(cached, mesh, told if author == state.key else b"", effects)
+            if verdict is Verdict.ACCEPT:
+                counters.delivered += 1
+                effects.append(Deliver(mesh.name, data, state.key, message_id))
+            return
+        exchange.asks.arrived(message_id)
+        if verdict is Verdict.IGNORE:
+            counters.ignored += 1
+            exchange.seen.add(message_id, now_ns)
+            return
+        exchange.parked.add(message_id, now_ns)
+        if verdict is Verdict.PARK:
+            counters.parked += 1
+            return
+        counters.rejected += 1
+        self._wrong(state, mesh.name, Offence.REJECTED_MESSAGE, now_ns, effects)
+
+    def _keep(
+        self,
+        message: Message,
+        message_id: bytes,
+        mesh: TopicMesh,
+        state: PeerState,
+        author: bytes | None,
+        now_ns: int,
+    ) -> CachedMessage:
+        """Remember an accepted message, and who is known to hold it."""
+        exchange = self._exchange
+        exchange.seen.add(message_id, now_ns)
+        state.score.topic(mesh.name).first_deliveries.add(1.0, now_ns)
+        holders = state.bit
+        peers = self._table.peers
+        for peer in (author or b"", *_advertisers(exchange.asks.arrived(message_id))):
+            holder = peers.get(peer)
+            if holder is not None:
+                holders |= holder.bit
+        cached = CachedMessage(
+            message_id,
+            mesh.name,
+            message_frame(encode_message(message)),
+            id_piece(message_id),
+            mesh.priority,
+            author,
+            holders,
+        )
+        exchange.cache.put(cached)
+        return cached
+
+    def _forward(
+        self,
+        cached: CachedMessage,
+        mesh: TopicMesh,
+        told: bytes,
+        effects: list[Effect],
+    ) -> None:
+        """Send a message to the mesh peers that neither have it, nor were told it, nor declined."""
+        counters, holders, message_id = self._counters, cached.holders, cached.id
+        frame, priority = cached.frame, cached.priority
+        tags = {told[n : n + TOLD_TAG_SIZE] for n in range(0, len(told), TOLD_TAG_SIZE)}
+        for key, other in mesh.peers.items():
+            if holders & other.bit:  # the sender, the author, whoever advertised it
+                continue
+            if other.tag in tags:
+                counters.spared += 1
+            elif message_id in other.unwanted:
+                counters.declined += 1
+            else:
+                counters.forwarded += 1
+                effects.append(Send(key, frame, priority))
+
+    def _decline(self, cached: CachedMessage, mesh: TopicMesh, effects: list[Effect]) -> None:
+        """Tell the other mesh peers that their copy of a large message is not needed (v1.2)."""
+        frame = control_frames([idontwant_item(cached.id)])[0]
+        for key, other in mesh.peers.items():
+            if not cached.holders & other.bit:
+                effects.append(Send(key, frame, Priority.CONTROL))
+
+    def _wrong(
+        self,
+        state: PeerState,
+        topic: str,
+        offence: Offence,
+        now_ns: int,
+        effects: list[Effect],
+    ) -> None:
+        state.score.invalid(topic, now_ns)
+        self._meshes.mark(state)
+        effects.append(Penalise(state.key, offence))
+
+
+def _advertisers(ask: Ask | None) -> tuple[bytes, ...]:
+    """Return who said that they hold a message that was asked for."""
+    return () if ask is None else (ask.peer, *ask.others)

@@ -1,0 +1,164 @@
+"""Links: who is at the other end, and what that end may do.
+
+Every link goes through the same steps. Connected: we say hello. They say hello: their chain of
+grants is offered to the replica, which checks it like any entry, and the peer is sorted by what our
+views then say. Sorted: we answer with the class and the reason, admit a member to gossip, and sync
+with whoever is known. At every change of view each peer is sorted again, so a revocation ends a
+membership in the middle of a conversation, and a grant begins one.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from crdt.entry import Entry, parse_entry, verify_entry
+from crdt.errors import InvalidEntryError
+from mesh.coordination.hello import Answer, Clock, Head, Hello, HelloError, parse_hello_frame
+from mesh.coordination.trust import PeerClass, PeerSort, Trust
+
+__all__ = ["Heard", "Link", "LinkStatistics", "Links", "Sorted"]
+
+LINKS_MAX = 512
+"""Most links at one time; the network's own limits are lower."""
+
+
+@dataclass(slots=True)
+class Link:
+    """One connected peer.
+
+    Attributes:
+        peer: public key, 32 bytes.
+        outbound: whether we dialled.
+        hello: what it said last; None until it has.
+        sort: how we sort it; None until it has said hello.
+        answer: how it sorts us; None until it has answered.
+    """
+
+    peer: bytes
+    outbound: bool
+    hello: Hello | None = None
+    sort: PeerSort | None = None
+    answer: Answer | None = None
+
+    @property
+    def peer_class(self) -> PeerClass | None:
+        """The class of the peer in our view, once it is sorted."""
+        return self.sort.peer_class if self.sort else None
+
+
+class LinkStatistics(NamedTuple):
+    """One link as people see it."""
+
+    peer: bytes
+    name: str
+    outbound: bool
+    peer_class: str
+    reason: str
+    answered: str
+    answered_reason: str
+
+
+class Sorted(NamedTuple):
+    """A peer that is sorted otherwise than before."""
+
+    link: Link
+    before: PeerClass | None
+
+
+class Heard(NamedTuple):
+    """What one frame on the hello stream brought."""
+
+    hello: Hello | None = None
+    clock_ms: int | None = None
+    grants: tuple[Entry, ...] = ()
+    heads: tuple[Head, ...] = ()
+
+
+class Links:
+    """The linked peers of one node, in the order in which they connected."""
+
+    __slots__ = ("_links", "_ns", "_trust")
+
+    def __init__(self, ns: bytes, trust: Trust) -> None:
+        self._ns = ns
+        self._trust = trust
+        self._links: dict[bytes, Link] = {}
+
+    def __iter__(self):  # noqa: ANN204  (a view over links; its type is that of dict.values)
+        return iter(tuple(self._links.values()))
+
+    def get(self, peer: bytes) -> Link | None:
+        """Return the link to a peer, if there is one."""
+        return self._links.get(peer)
+
+    def members(self) -> tuple[Link, ...]:
+        """Return the links to current members."""
+        return tuple(
+            link for link in self._links.values() if link.peer_class is PeerClass.MEMBER
+        )
+
+    def connected(self, peer: bytes, *, outbound: bool) -> bool:
+        """Note a new link; False if it is no new one, or there are too many."""
+        if peer in self._links or len(self._links) >= LINKS_MAX:
+            return False
+        self._links[peer] = Link(peer, outbound)
+        return True
+
+    def disconnected(self, peer: bytes) -> Link | None:
+        """Forget a link and return it."""
+        return self._links.pop(peer, None)
+
+    def receive(self, link: Link, body: bytes) -> Heard:
+        """Take one frame of the hello stream.
+
+        Raises:
+            HelloError: no honest peer of this fleet says that; hang up.
+        """
+        said = parse_hello_frame(body)
+        if isinstance(said, Clock):
+            return Heard(clock_ms=said.wall_ms)
+        if isinstance(said, Answer):
+            link.answer = said
+            return Heard()
+        if said.ns != self._ns:
+            raise HelloError(f"it belongs to another fleet: {said.ns.hex()}")
+        link.hello = said
+        grants = tuple(_verified(wire) for wire in said.grants)
+        return Heard(said, said.wall_ms, grants, said.heads)
+
+    def sort_again(self) -> list[Sorted]:
+        """Sort every peer that has said hello; return those whose class or reason changed."""
+        changed: list[Sorted] = []
+        for link in self._links.values():
+            if link.hello is None:
+                continue
+            sort = self._trust.peer_class(link.peer)
+            if sort != link.sort:
+                before = link.peer_class
+                link.sort = sort
+                changed.append(Sorted(link, before))
+        return changed
+
+    def statistics(self) -> tuple[LinkStatistics, ...]:
+        """Return every link as people see it."""
+        return tuple(
+            LinkStatistics(
+                link.peer,
+                link.hello.name if link.hello else "",
+                link.outbound,
+                link.sort.peer_class.value if link.sort else "unsorted",
+                (link.sort.reason or "") if link.sort else "",
+                link.answer.peer_class.value if link.answer else "",
+                link.answer.reason if link.answer else "",
+            )
+            for link in self._links.values()
+        )
+
+
+def _verified(wire: bytes) -> Entry:
+    try:
+        entry = parse_entry(wire)
+    except InvalidEntryError as error:
+        raise HelloError(f"a grant of its chain is no entry: {error}") from None
+    if not verify_entry(entry):
+        raise HelloError("a grant of its chain has a wrong signature")
+    return entry

@@ -1,0 +1,154 @@
+"""Whom to keep links with: the topology that every box computes alone from the membership.
+
+Input are the current members with their places and what presence says of them; output is the list
+that the shell's dialler works from. Where a member can be reached it says itself, in its link
+statement; where nobody is known yet (a box that just joined), the addresses of its invite are
+dialled. See docs/network.md, "Topic-aware topology".
+"""
+
+from collections.abc import Mapping
+from typing import cast
+
+from crdt.standing import Pair
+from identity.genesis import Genesis
+from mesh.choreography.cells import cells_covering
+from mesh.choreography.places import Places
+from mesh.choreography.topics import district_of
+from mesh.coordination.membership import Member
+from mesh.coordination.presence import Presence, next_last_linked, presence
+from mesh.coordination.topology import MemberPlace, links, links_of
+from mesh.mind.effects import Want
+
+__all__ = ["Neighbours"]
+
+OUTSIDERS = 3
+"""Links out of the own district that are redialled as soon as neighbours: a heal must not wait."""
+ADDRESSES_MAX = 8
+"""Most addresses of one member that are dialled."""
+ADDRESS_SIZE_MAX = 256
+"""Longest address looked at, characters."""
+
+
+class Neighbours:
+    """The topology as one box sees it.
+
+    Args:
+        genesis: the fleet; its `interest_m` is how far a box is assumed to listen.
+        me: our key.
+        bootstraps: peers and addresses of the invite, dialled while hardly anybody is known.
+    """
+
+    def __init__(
+        self, genesis: Genesis, me: bytes, bootstraps: Mapping[bytes, tuple[str, ...]]
+    ) -> None:
+        self._genesis = genesis
+        self._me = me
+        self._bootstraps = dict(bootstraps)
+        self._last_linked: dict[bytes, tuple[bytes, ...]] = {}
+        self._stated: dict[bytes, tuple[bytes, ...]] = {}
+        self._cells: dict[tuple[int, int], tuple[bytes, ...]] = {}
+        self.presence = Presence((), (), ())
+
+    def look(
+        self,
+        members: tuple[Member, ...],
+        fleet: Mapping[Pair, Mapping[str, object]],
+        my_links: tuple[bytes, ...],
+    ) -> None:
+        """Take the current members and their link statements, and see who is there."""
+        current = tuple(member.key for member in members)
+        for member in members:
+            stated = _stated(fleet.get(Pair(member.key, member.name), {}))
+            if stated is not None and self._stated.get(member.key) != stated:
+                self._stated[member.key] = stated
+                before = self._last_linked.get(member.key, ())
+                self._last_linked[member.key] = next_last_linked(before, stated)
+        for gone in [key for key in self._stated if key not in current]:
+            del self._stated[gone]
+        self.presence = presence(
+            me=self._me,
+            my_links=my_links,
+            members=current,
+            statements=self._stated,
+            last_linked=self._last_linked,
+        )
+
+    def wanted(
+        self,
+        members: tuple[Member, ...],
+        places: Places,
+        fleet: Mapping[Pair, Mapping[str, object]],
+    ) -> tuple[Want, ...]:
+        """Return the peers to keep links with, those on our list of neighbours as near."""
+        located = {member.key: self._place(member, members, places) for member in members}
+        chosen = links(located, self.presence.dark, salt=self._genesis.ns)
+        addresses = {
+            member.key: _addresses(fleet.get(Pair(member.key, member.name), {}))
+            for member in members
+        }
+        mine = links_of(self._me, chosen)
+        near = self._near(mine, members, located)
+        wants = [
+            Want(peer, addresses[peer] or self._bootstraps.get(peer, ()), peer in near)
+            for peer in mine
+        ]
+        reached = {want.peer for want in wants if want.addresses}
+        wants += [
+            Want(peer, where, near=False)
+            for peer, where in self._bootstraps.items()
+            if peer not in reached and peer != self._me
+        ]
+        return tuple(want for want in wants if want.addresses)
+
+    def _near(
+        self,
+        mine: tuple[bytes, ...],
+        members: tuple[Member, ...],
+        located: Mapping[bytes, MemberPlace],
+    ) -> set[bytes]:
+        """Whom to redial soon: places graph neighbours, and three outside our own districts."""
+        near = set(located[self._me].neighbours) if self._me in located else set[bytes]()
+        home = {member.district for member in members if member.key == self._me}
+        outside = [m.key for m in members if m.district not in home and m.key in mine]
+        return near | set(outside[:OUTSIDERS])
+
+    def _place(self, member: Member, members: tuple[Member, ...], places: Places) -> MemberPlace:
+        district = district_of(member.name, self._genesis.district_depth)
+        home = () if district is None else (district.encode(),)
+        place = places.get(member.place) if member.place else None
+        if place is None:
+            return MemberPlace(wants=home)
+        held = {other.place: other.key for other in members if other.place}
+        around = places.neighbours(place.name)
+        return MemberPlace(
+            position=place.position,
+            wants=(*home, *self._covering(place.position)),
+            neighbours=tuple(sorted(held[name] for name in around if name in held)),
+        )
+
+    def _covering(self, position: tuple[int, int]) -> tuple[bytes, ...]:
+        cells = self._cells.get(position)
+        if cells is None:
+            latitude, longitude = position[0] / 1e6, position[1] / 1e6
+            genesis = self._genesis
+            cells = cells_covering(latitude, longitude, genesis.interest_m, genesis.h3_resolution)
+            self._cells[position] = cells
+        return cells
+
+
+def _stated(topics: Mapping[str, object]) -> tuple[bytes, ...] | None:
+    """Return the peers of a link statement, whose shape the fold has checked."""
+    value = topics.get("links")
+    if not isinstance(value, dict):
+        return None
+    return tuple(cast("dict[str, list[bytes]]", value)["peers"])
+
+
+def _addresses(topics: Mapping[str, object]) -> tuple[str, ...]:
+    """Return where a member says it can be reached; its own word, so checked here."""
+    value = topics.get("links")
+    listed = cast("dict[str, object]", value).get("addresses") if isinstance(value, dict) else None
+    if not isinstance(listed, list):
+        return ()
+    texts = cast("list[object]", listed)[:ADDRESSES_MAX]
+    return tuple(text for text in texts if isinstance(text, str) and len(text) <= ADDRESS_SIZE_MAX)

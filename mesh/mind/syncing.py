@@ -1,0 +1,231 @@
+"""Sync sessions: at most one a direction and peer, started when there is reason to.
+
+The frames of a session travel under two bytes: which side began it, and its number. So two sessions,
+one begun by each side, never mix, and a late frame of an ended one is dropped. Reasons to begin: a
+peer was sorted member or known, the timer fell due, a fact arrived that does not link, or a session
+with somebody else brought entries, which is how a healed cut spreads inwards. See docs/records.md,
+"Sync".
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from crdt.errors import SyncError
+from crdt.replica import Replica
+from crdt.sync import Reach, SyncLimits, SyncSession
+from mesh.units import MS, SECOND
+
+__all__ = ["SYNC_FRAME_SIZE_MAX", "SYNC_PROTOCOL", "SyncStatistics", "Syncing"]
+
+SYNC_PROTOCOL = "/threerooms/sync/1"
+SYNC_FRAME_SIZE_MAX = 320 << 10
+"""Largest frame on this protocol, bytes: a segment of 256 KiB and its head."""
+PERIOD_S_MIN, PERIOD_S_MAX = 60, 300
+"""A link is compared again after a random time in this range, seconds."""
+SPREAD_NS = 250 * MS
+"""Least time between two sessions that we begin with one peer."""
+SILENCE_NS = 15 * SECOND
+"""A session that heard nothing for so long is given up."""
+KNOWN_SPREAD_NS = 2 * SECOND
+"""The same for a peer that is no member: its sync is rate-limited."""
+
+_BEGAN_BY_SENDER = 0
+_BEGAN_BY_RECEIVER = 1
+
+
+@dataclass(slots=True)
+class _Running:
+    """One session and the two bytes under which its frames travel."""
+
+    session: SyncSession
+    prefix: bytes
+    heard_ns: int
+
+
+@dataclass(slots=True)
+class _Peer:
+    """What is known of one peer's sessions."""
+
+    member: bool
+    reach: Reach
+    next_ns: int
+    periodic_ns: int
+    number: int = 0
+    mine: _Running | None = None
+    theirs: _Running | None = None
+    refused: tuple[bytes, ...] = ()
+    completed: int = 0
+
+
+class SyncStatistics(NamedTuple):
+    """Counts since the start."""
+
+    begun: int
+    finished: int
+    failed: int
+    entries_added: int
+
+
+class Syncing:
+    """The sessions of one node.
+
+    Args:
+        replica: what is compared.
+        send: called with (peer, frame body) for every frame to send.
+        random: a source of numbers in [0, 1) for the jitter.
+    """
+
+    def __init__(
+        self,
+        replica: Replica,
+        send: Callable[[bytes, bytes], None],
+        random: Callable[[], float],
+    ) -> None:
+        self._replica = replica
+        self._send = send
+        self._random = random
+        self._peers: dict[bytes, _Peer] = {}
+        self._begun = self._finished = self._failed = self._added = 0
+
+    def peer_added(self, peer: bytes, reach: Reach, *, member: bool, begin: bool, now_ns: int) -> None:
+        """A peer may sync from now on, within `reach`; `begin` a session with it at once."""
+        periodic = now_ns + self._period_ns()
+        state = self._peers.get(peer)
+        if state is None:
+            state = self._peers[peer] = _Peer(member, reach, now_ns, periodic)
+        state.member, state.reach, state.periodic_ns = member, reach, periodic
+        state.mine = state.theirs = None
+        if begin:
+            self._begin(peer, state, now_ns)
+
+    def peer_removed(self, peer: bytes) -> None:
+        """A peer left, or may not sync any more."""
+        self._peers.pop(peer, None)
+
+    def completed(self, peer: bytes) -> bool:
+        """Whether a whole session with this peer ended since it was added."""
+        state = self._peers.get(peer)
+        return state is not None and state.completed > 0
+
+    def want(self, peer: bytes, now_ns: int) -> None:
+        """Begin a session with a peer as soon as the rate allows."""
+        state = self._peers.get(peer)
+        if state is not None:
+            state.periodic_ns = min(state.periodic_ns, max(now_ns, state.next_ns))
+
+    def deadline_ns(self) -> int | None:
+        """When `tick` has something to do; None if never."""
+        return min((self._due_ns(state) for state in self._peers.values()), default=None)
+
+    def tick(self, now_ns: int) -> None:
+        """Give up silent sessions and begin those that are due."""
+        for peer, state in tuple(self._peers.items()):
+            for running in (state.mine, state.theirs):
+                if running is not None and now_ns - running.heard_ns >= SILENCE_NS:
+                    self._failed += 1
+                    self._forget(state, running)
+            if state.mine is None and state.periodic_ns <= now_ns:
+                self._begin(peer, state, now_ns)
+
+    def receive(self, peer: bytes, body: bytes, now_ns: int) -> None:
+        """Take one frame of a peer.
+
+        Raises:
+            SyncError: no honest peer sends it; what it added stays.
+        """
+        state = self._peers.get(peer)
+        if state is None:
+            return
+        if len(body) < 2 or body[0] > _BEGAN_BY_RECEIVER:
+            raise SyncError(f"a frame that begins {body[:2].hex()!r}: expected a side and a number")
+        running = self._running(state, body[0], body[1], now_ns)
+        if running is None:
+            return
+        running.heard_ns = now_ns
+        try:
+            self._send_all(peer, running, running.session.receive(body[2:]))
+        except SyncError:
+            self._failed += 1
+            self._forget(state, running)
+            raise
+        finally:
+            added = running.session.drain_added()
+            self._added += len(added)
+        if running.session.finished:
+            self._end(peer, state, running, now_ns)
+
+    def statistics(self) -> SyncStatistics:
+        """Return the counts so far."""
+        return SyncStatistics(self._begun, self._finished, self._failed, self._added)
+
+    def _due_ns(self, state: _Peer) -> int:
+        """When the peer needs a look: its period, or the moment a silent session is given up."""
+        if state.mine is None:
+            due = state.periodic_ns
+        else:
+            due = state.mine.heard_ns + SILENCE_NS
+        return due if state.theirs is None else min(due, state.theirs.heard_ns + SILENCE_NS)
+
+    def _running(self, state: _Peer, side: int, number: int, now_ns: int) -> _Running | None:
+        """Return the session that a frame belongs to; a new number of the other side begins one."""
+        if side == _BEGAN_BY_RECEIVER:
+            mine = state.mine
+            return mine if mine is not None and mine.prefix[1] == number else None
+        theirs = state.theirs
+        if theirs is None or theirs.prefix[1] != number:
+            session = self._session(state, initiator=False)
+            theirs = _Running(session, bytes((_BEGAN_BY_RECEIVER, number)), now_ns)
+            state.theirs = theirs
+        return theirs
+
+    def _session(self, state: _Peer, *, initiator: bool) -> SyncSession:
+        limits = SyncLimits.member() if state.member else SyncLimits.known()
+        return SyncSession(
+            self._replica,
+            reach=state.reach,
+            initiator=initiator,
+            limits=limits,
+            refused=state.refused,
+        )
+
+    def _begin(self, peer: bytes, state: _Peer, now_ns: int) -> None:
+        state.number = (state.number + 1) % 256
+        session = self._session(state, initiator=True)
+        state.mine = _Running(session, bytes((_BEGAN_BY_SENDER, state.number)), now_ns)
+        state.next_ns = now_ns + (SPREAD_NS if state.member else KNOWN_SPREAD_NS)
+        state.periodic_ns = now_ns + self._period_ns()
+        self._begun += 1
+        self._send_all(peer, state.mine, session.start())
+
+    def _end(self, peer: bytes, state: _Peer, running: _Running, now_ns: int) -> None:
+        """Keep what the session learned of the peer, and spread what it brought."""
+        statistics = running.session.statistics()
+        state.refused = running.session.refused
+        state.completed += 1
+        self._finished += 1
+        self._forget(state, running)
+        if running.session.exhausted:
+            self.want(peer, now_ns)
+        if statistics.entries_added or statistics.roots_added:
+            self.spread(peer, now_ns)
+
+    def spread(self, source: bytes | None, now_ns: int) -> None:
+        """Compare with every linked peer but the one that the news came from."""
+        for other in self._peers:
+            if other != source:
+                self.want(other, now_ns)
+
+    def _forget(self, state: _Peer, running: _Running) -> None:
+        if state.mine is running:
+            state.mine = None
+        else:
+            state.theirs = None
+
+    def _send_all(self, peer: bytes, running: _Running, frames: list[bytes]) -> None:
+        for body in frames:
+            self._send(peer, running.prefix + body)
+
+    def _period_ns(self) -> int:
+        spread = PERIOD_S_MAX - PERIOD_S_MIN
+        return int((PERIOD_S_MIN + spread * self._random()) * SECOND)

@@ -1,0 +1,235 @@
+"""The node: what an application embeds.
+
+    async with mesh.open_node("box-247.toml") as node:
+        async with node.nearby(NearMiss, within=km(0.6)) as incidents:
+            async for seen in incidents: ...
+
+One context manager owns everything: identity, store, network, tasks. Leaving it leaves nothing
+behind. Subscriptions are context managers over bounded queues: a slow reader loses the oldest event,
+and the loss is counted.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, TypeVar
+
+from identity.did import did_from_public
+from mesh.choreography.event import SealedEvent
+from mesh.choreography.event_type import event_type
+from mesh.choreography.reactions import Delivery, Disc, Interest, RequestDecision
+from mesh.choreography.scope import Reach, Scope
+from mesh.choreography.trace import Stage
+from mesh.coordination.membership import Member, Membership
+from mesh.mind import Draft, Mind, MindStatistics
+from mesh.net.streams import NetworkStatistics
+from mesh.node.facts import Facts
+from mesh.node.seen import NodePlace, Seen
+from mesh.node.shell import Shell, read_clocks
+
+__all__ = ["Node", "NodeError", "NodeStatistics", "Subscription"]
+
+T = TypeVar("T")
+
+
+class NodeError(Exception):
+    """A node cannot do what it is asked; the message says why and what to do."""
+
+
+class NodeStatistics(NamedTuple):
+    """What a node counted since its start."""
+
+    mind: MindStatistics
+    network: NetworkStatistics
+    frames_dropped: int
+    store_failures: int
+    penalties: int
+
+
+class Subscription:
+    """An open subscription: iterate over it, or `receive` one event at a time."""
+
+    def __init__(self, node: "Node", number: int, shell: Shell) -> None:
+        self._node = node
+        self._number = number
+        self._shell = shell
+        self._event = shell.woken(number)
+
+    def __aiter__(self) -> "Subscription":
+        return self
+
+    async def __anext__(self) -> Seen[Any]:
+        return await self.receive()
+
+    async def receive(self) -> Seen[Any]:
+        """Wait for the next event that is still in time, and return it."""
+        while True:
+            delivery = self._shell.mind.speaking.take(self._number, read_clocks())
+            if delivery is not None:
+                return self._node.seen(delivery)
+            self._event = self._shell.woken(self._number)
+            await self._event.wait()
+
+
+class Node:
+    """A running node. Made by `open_node`.
+
+    Attributes:
+        name: the name under which it speaks.
+        facts: what it writes down for others.
+        place: where it stands.
+    """
+
+    def __init__(self, name: str, shell: Shell) -> None:
+        self.name = name
+        self.facts = Facts(shell)
+        self._shell = shell
+        mind = shell.mind
+        self.place = NodePlace(self._place_name(), lambda: mind.views.places)
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name or '(not enrolled)'} {self.did}>"
+
+    @property
+    def mind(self) -> Mind:
+        """The state machine behind it; to look at, not to feed."""
+        return self._shell.mind
+
+    @property
+    def public(self) -> bytes:
+        """Its public key, 32 bytes."""
+        return self.mind.public
+
+    @property
+    def did(self) -> str:
+        """Its public key as people write it."""
+        return did_from_public(self.public)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it can be reached."""
+        return self._shell.network.addresses
+
+    @property
+    def membership(self) -> Membership:
+        """Who is in the fleet, in this node's view."""
+        return self.mind.views.membership
+
+    async def membership_changed(self) -> Membership:
+        """Wait for the next change of any view and return the membership after it."""
+        await self._shell.changed()
+        return self.membership
+
+    async def publish(
+        self,
+        value: object,
+        *,
+        scope: Scope = Reach.CELL,
+        cell: bytes | None = None,
+        model: bytes | None = None,
+        because: tuple[bytes, ...] = (),
+        ttl_ms: int | None = None,
+        stamps: Mapping[Stage, int] | None = None,
+    ) -> SealedEvent:
+        """Seal an event and send it to everybody who listens; promises no delivery.
+
+        Args:
+            value: an instance of a class made with `mesh.event`.
+            scope: the cell where it happened, the own district, everyone, or a named topic.
+            cell: H3 cell where it happened, 8 bytes; the own place's unless given.
+            model: digest of the model it was made with, 32 bytes.
+            because: ids of the events that caused it, at most 4; an update names the first.
+            ttl_ms: how long after now somebody may still react; one second unless given.
+            stamps: stages before the sealing, monotonic nanoseconds, for the latency trace.
+
+        Raises:
+            NodeError: no cell was given and the own place is not known.
+            EventError: the value is no event, or it cannot be sealed.
+        """
+        kind = event_type(type(value))
+        where = cell or self.place.cell
+        if where is None:
+            raise NodeError(f"{self.name or 'this node'} has no place yet: give `cell`")
+        draft = Draft(
+            type=kind.name, data=kind.encode(value), cell=where, scope=scope, model=model,
+            because=because, **({} if ttl_ms is None else {"ttl_ms": ttl_ms}),
+        )  # fmt: skip
+        event, effects = self.mind.publish(draft, read_clocks())
+        self._shell.perform(effects)
+        self.mind.mark(event.id, Stage.SENT, read_clocks().mono_ns)
+        for stage, mono_ns in (stamps or {}).items():
+            self.mind.mark(event.id, stage, mono_ns)
+        return event
+
+    @asynccontextmanager
+    async def nearby(self, kind: type[T], *, within: float) -> AsyncIterator["Subscription"]:
+        """Listen for events of a type within so many metres of the own place.
+
+        Raises:
+            NodeError: the own place is not known yet.
+        """
+        point = self.place.degrees
+        if point is None:
+            raise NodeError(f"{self.name or 'this node'} has no place yet: join the fleet first")
+        interest = Interest(event_type(kind), within=Disc(*point, within))
+        async with self._subscribed(interest) as subscription:
+            yield subscription
+
+    @asynccontextmanager
+    async def listen(
+        self, kind: type[T], *, scope: Scope | None = None
+    ) -> AsyncIterator["Subscription"]:
+        """Listen for events of a type for the own district, everyone, or a named topic."""
+        async with self._subscribed(Interest(event_type(kind), scope=scope)) as subscription:
+            yield subscription
+
+    @asynccontextmanager
+    async def _subscribed(self, interest: Interest) -> AsyncIterator["Subscription"]:
+        speaking = self.mind.speaking
+        number = speaking.subscribe(interest)
+        try:
+            self._shell.perform(self.mind.listen(read_clocks()))
+            yield Subscription(self, number, self._shell)
+        finally:
+            speaking.unsubscribe(number)
+            self._shell.forget(number)
+            self._shell.perform(self.mind.listen(read_clocks()))
+
+    def seen(self, delivery: Delivery) -> Seen[Any]:
+        """Return a delivery as the application sees it."""
+        event = delivery.event
+        members = [m for m in self.membership.get(event.name) if m.key == event.author]
+        place = next((member.place for member in members if member.place), event.name)
+        return Seen(
+            delivery.value,
+            event.name,
+            event.author,
+            place,
+            event.time_ms,
+            event.id,
+            event.because[0] if event.because else event.id,
+            event.model,
+            delivery,
+            self._claim,
+        )
+
+    def _claim(self, delivery: Delivery) -> RequestDecision:
+        return self.mind.speaking.request(delivery, read_clocks())
+
+    def members(self) -> tuple[Member, ...]:
+        """Every member in this node's view, sorted by name."""
+        return self.membership.all()
+
+    def statistics(self) -> NodeStatistics:
+        """Return what was counted since the start."""
+        shell = self._shell
+        return NodeStatistics(
+            self.mind.statistics(),
+            shell.network.statistics(),
+            shell.dropped,
+            shell.store_failures,
+            shell.penalties,
+        )
+
+    def _place_name(self) -> str:
+        members = self.membership.of_key(self.public)
+        return next((member.place for member in members if member.place), self.name)

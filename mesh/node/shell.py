@@ -1,0 +1,285 @@
+"""The shell of a node: one nursery that feeds a mind and performs its effects.
+
+Nothing is decided here. Bytes, connections, the clock, the disk and the caller's wishes go in; what
+comes out is performed in order. The mind is only ever called from this task tree, one call at a time.
+"""
+
+import time
+from collections.abc import Mapping
+
+import trio
+
+from crdt.store import Store
+from crdt.store_records import KnownPeer
+from mesh.coordination.hello import HELLO_PROTOCOL, HELLO_SIZE_MAX
+from mesh.framing import FrameError, FrameReader
+from mesh.mind import GOSSIP_PROTOCOL, SYNC_FRAME_SIZE_MAX, SYNC_PROTOCOL, Mind
+from mesh.mind import effects as fx
+from mesh.net.dial_plan import DialPlan, Nearness
+from mesh.net.dialer import Dialer
+from mesh.net.streams import Network, PeerConnected, PeerEvent, Stream, StreamHandler
+from mesh.node.outlets import Outlets
+from mesh.node.storing import Storing
+from mesh.units import MS, SECOND, Instant
+
+__all__ = ["Shell", "read_clocks"]
+
+_FRAME_SIZES = {
+    HELLO_PROTOCOL: HELLO_SIZE_MAX,
+    SYNC_PROTOCOL: SYNC_FRAME_SIZE_MAX,
+    GOSSIP_PROTOCOL: 1 << 20,
+}
+"""Largest frame read on each protocol, bytes."""
+DEGREE_MAX = 48
+"""Links that we keep by dialling."""
+
+
+def read_clocks() -> Instant:
+    """Return what the clocks of this machine say."""
+    return Instant(time.monotonic_ns(), time.time_ns() // MS)
+
+
+class _Book:
+    """Where wanted peers may be dialled, as the mind said last."""
+
+    def __init__(self) -> None:
+        self.known: dict[bytes, tuple[str, ...]] = {}
+
+    def addresses(self, peer: bytes) -> tuple[str, ...]:
+        return self.known.get(peer, ())
+
+
+class Shell:
+    """Performs the effects of one mind.
+
+    Args:
+        mind: what decides.
+        store: keeps the facts.
+        plan: decides when to dial.
+    """
+
+    network: Network
+    _nursery: trio.Nursery
+    _outlets: Outlets
+    _dialer: Dialer
+
+    def __init__(self, mind: Mind, store: Store, plan: DialPlan) -> None:
+        self.mind = mind
+        self._store = store
+        self._plan = plan
+        self._storing = Storing(store, self._persisted, self._persist_failed)
+        self._book = _Book()
+        self._linked: dict[bytes, trio.Event] = {}
+        self._admitted: dict[bytes, trio.Event] = {}
+        self._timer_ns: int | None = None
+        self._timer_set = trio.Event()
+        self._wrote: dict[int, _Answer] = {}
+        self._woken: dict[int, trio.Event] = {}
+        self._changed = trio.Event()
+        self.penalties = 0
+
+    def handlers(self) -> Mapping[str, StreamHandler]:
+        """Return what serves inbound streams, by protocol."""
+        return dict.fromkeys((HELLO_PROTOCOL, SYNC_PROTOCOL, GOSSIP_PROTOCOL), self._serve)
+
+    async def run(
+        self,
+        network: Network,
+        nursery: trio.Nursery,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Run on a network whose handlers are ours, in a nursery, until cancelled."""
+        self.network = network
+        self._nursery = nursery
+        self._outlets = Outlets(network, nursery, self._outlet_opened, self._outlet_failed)
+        self._dialer = Dialer(network, self._book, self._plan)
+        for task in (self._storing.run, self._dialer.run, self._tick, self._watch_peers):
+            nursery.start_soon(task)
+        self.perform(self.mind.start(self.network.addresses, read_clocks()))
+        task_status.started()
+        await trio.sleep_forever()
+
+    async def flush(self) -> None:
+        """Make durable what still waits."""
+        await self._storing.flush()
+
+    # ----------------------------------------------------------------------------- effects
+
+    def perform(self, effects: list[fx.Effect]) -> None:
+        """Do what the mind asks for, in order."""
+        for effect in effects:
+            if type(effect) is fx.Send:
+                if effect.peer in self._linked:
+                    self._outlets.send(*effect)
+            else:
+                self._perform(effect)
+
+    def _perform(self, effect: fx.Effect) -> None:
+        if isinstance(effect, fx.Deliver):
+            for number in effect.subscriptions:
+                if number in self._woken:
+                    self._woken[number].set()
+        elif isinstance(effect, fx.SetTimer):
+            self._timer_ns = effect.at_ns
+            self._timer_set.set()
+        elif isinstance(effect, fx.Persist):
+            self._storing.put(effect)
+        elif isinstance(effect, fx.Wrote):
+            if effect.handle in self._wrote:
+                self._wrote.pop(effect.handle).give(effect)
+        elif isinstance(effect, fx.Changed):
+            changed, self._changed = self._changed, trio.Event()
+            changed.set()
+        elif isinstance(effect, fx.Wanted):
+            self._want(effect)
+        else:
+            self._perform_on_peer(effect)
+
+    def _perform_on_peer(self, effect: fx.Effect) -> None:
+        if isinstance(effect, fx.Admit):
+            self._outlets.open(effect.peer, GOSSIP_PROTOCOL)
+            self._admitted.setdefault(effect.peer, trio.Event()).set()
+        elif isinstance(effect, fx.Suspend):
+            self._outlets.close(effect.peer, GOSSIP_PROTOCOL)
+            self._admitted.pop(effect.peer, None)
+        elif isinstance(effect, fx.Disconnect):
+            self._nursery.start_soon(self.network.disconnect, effect.peer)
+        elif isinstance(effect, fx.Penalise):
+            self.penalties += 1
+
+    def _want(self, effect: fx.Wanted) -> None:
+        self._book.known = {want.peer: want.addresses for want in effect.peers}
+        self._dialer.want(
+            {
+                want.peer: Nearness.NEIGHBOUR if want.near else Nearness.OTHER
+                for want in effect.peers
+            }
+        )
+
+    def _persisted(self, ticket: int) -> None:
+        self.perform(self.mind.persisted(ticket, read_clocks()))
+
+    def _persist_failed(self, ticket: int, reason: str) -> None:
+        self.perform(self.mind.persist_failed(ticket, reason, read_clocks()))
+
+    # ------------------------------------------------------------------------------- tasks
+
+    async def _tick(self) -> None:
+        while True:
+            self._timer_set = trio.Event()
+            if self._timer_ns is None:
+                await self._timer_set.wait()
+                continue
+            left_ns = self._timer_ns - time.monotonic_ns()
+            if left_ns > 0:
+                with trio.move_on_after(left_ns / SECOND):
+                    await self._timer_set.wait()
+                continue
+            self._timer_ns = None
+            self.perform(self.mind.tick(read_clocks()))
+            await trio.lowlevel.checkpoint()
+
+    async def _watch_peers(self) -> None:
+        async for event in self.network.events:
+            self._peer_event(event)
+
+    def _peer_event(self, event: PeerEvent) -> None:
+        self._dialer.observe(event)
+        if isinstance(event, PeerConnected):
+            self._linked.setdefault(event.peer, trio.Event()).set()
+            effects = self.mind.connected(event.peer, read_clocks(), outbound=event.outbound)
+            self.perform(effects)
+            return
+        self._linked.pop(event.peer, None)
+        self._admitted.pop(event.peer, None)
+        self._outlets.close(event.peer)
+        self.perform(self.mind.disconnected(event.peer, read_clocks()))
+
+    async def _serve(self, stream: Stream) -> None:
+        """Read one inbound stream; gossip only while its sender is a member."""
+        peer, protocol = stream.peer, stream.protocol
+        await self._linked.setdefault(peer, trio.Event()).wait()
+        if protocol == GOSSIP_PROTOCOL:
+            await self._admitted.setdefault(peer, trio.Event()).wait()
+            self.perform(self.mind.stream_opened(peer, protocol, read_clocks()))
+        reader = FrameReader(_FRAME_SIZES[protocol])
+        while True:
+            chunk = await stream.receive_some()
+            if not chunk:
+                return
+            if protocol == GOSSIP_PROTOCOL:
+                await self._admitted.setdefault(peer, trio.Event()).wait()
+            try:
+                bodies = reader.feed(chunk)
+            except FrameError:
+                self.penalties += 1
+                await stream.reset()
+                return
+            for body in bodies:
+                self.perform(self.mind.receive(peer, protocol, body, read_clocks()))
+
+    def _outlet_opened(self, peer: bytes, protocol: str, attempt: int) -> None:
+        if protocol == GOSSIP_PROTOCOL or attempt:
+            self.perform(self.mind.stream_opened(peer, protocol, read_clocks()))
+
+    def _outlet_failed(self, peer: bytes) -> None:
+        self._nursery.start_soon(self.network.disconnect, peer)
+
+    # ------------------------------------------------------------------------- for the node
+
+    async def wrote(self, handle: int, effects: list[fx.Effect]) -> fx.Wrote:
+        """Perform the effects of a write and wait until it is durable or has failed."""
+        answer = self._wrote[handle] = _Answer()
+        try:
+            self.perform(effects)
+            return await answer.take()
+        finally:
+            self._wrote.pop(handle, None)
+
+    def woken(self, subscription: int) -> trio.Event:
+        """Return the event that is set when something waits in a subscription."""
+        event = self._woken[subscription] = trio.Event()
+        return event
+
+    def forget(self, subscription: int) -> None:
+        """A subscription ended."""
+        self._woken.pop(subscription, None)
+
+    async def changed(self) -> None:
+        """Wait until a view changes."""
+        await self._changed.wait()
+
+    def remember(self, peers: tuple[KnownPeer, ...]) -> None:
+        """Write members' addresses into the address book of the store."""
+        for peer in peers:
+            self._store.remember_peer(peer)
+
+    @property
+    def dropped(self) -> int:
+        """Frames dropped because a peer did not keep up."""
+        return self._outlets.dropped
+
+    @property
+    def store_failures(self) -> int:
+        """Commits that the store refused."""
+        return self._storing.failures
+
+
+class _Answer:
+    """One answer that one task waits for."""
+
+    __slots__ = ("_event", "_value")
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+        self._value: fx.Wrote | None = None
+
+    def give(self, value: fx.Wrote) -> None:
+        self._value = value
+        self._event.set()
+
+    async def take(self) -> fx.Wrote:
+        await self._event.wait()
+        assert self._value is not None
+        return self._value

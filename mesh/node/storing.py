@@ -1,0 +1,84 @@
+"""The store's one thread: batches in, answers out, the loop never waits for a disk.
+
+What is asked to be persisted while a commit runs goes into the next one, so a slow disk makes larger
+batches and not a longer queue of commits.
+"""
+
+from collections.abc import Callable
+
+import trio
+
+from crdt.errors import StoreError
+from crdt.store import Store
+from crdt.store_records import Batch
+from mesh.mind.effects import Persist
+
+__all__ = ["Storing"]
+
+WAITING_MAX = 8192
+"""Batches that may wait for the disk; a box that far behind refuses instead of growing."""
+
+
+class Storing:
+    """Writes batches in order.
+
+    Args:
+        store: the open store.
+        persisted: called with each ticket that is durable.
+        failed: called with each ticket that is not, and why.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        persisted: Callable[[int], None],
+        failed: Callable[[int, str], None],
+    ) -> None:
+        self._store = store
+        self._persisted = persisted
+        self._failed = failed
+        self._waiting: list[Persist] = []
+        self._wake = trio.Event()
+        self._idle = trio.Event()
+        self.failures = 0
+
+    def put(self, persist: Persist) -> None:
+        """Ask for a batch to be made durable."""
+        if len(self._waiting) >= WAITING_MAX:
+            self.failures += 1
+            self._failed(persist.ticket, f"{WAITING_MAX} batches wait for the disk already")
+            return
+        self._waiting.append(persist)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            waiting, self._waiting = self._waiting, []
+            await self._commit(waiting)
+
+    async def flush(self) -> None:
+        """Write what still waits; for a clean end."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            await self._commit(waiting)
+
+    async def _commit(self, waiting: list[Persist]) -> None:
+        batch = Batch(
+            own=tuple(entry for persist in waiting if persist.own for entry in persist.entries),
+            entries=tuple(
+                entry for persist in waiting if not persist.own for entry in persist.entries
+            ),
+            roots=tuple(root for persist in waiting for root in persist.roots),
+        )
+        try:
+            await trio.to_thread.run_sync(self._store.append, batch)
+        except StoreError as error:
+            self.failures += 1
+            for persist in waiting:
+                self._failed(persist.ticket, str(error))
+        else:
+            for persist in waiting:
+                self._persisted(persist.ticket)

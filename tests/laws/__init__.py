@@ -1,0 +1,1 @@
+"""Laws: what must hold of every set of records, checked against an independent oracle."""

@@ -1,0 +1,205 @@
+"""The laws of anti-entropy: replicas that talk end up holding the same, whatever the wire does.
+
+Worlds hold forks, cut feeds, revoked keys and withheld entries. Each replica is given an arbitrary
+part of one; then sessions run, whole or cut off, on wires that lose and swap frames.
+"""
+
+from collections import deque
+from random import Random
+
+import pytest
+from crdt.replica import Replica
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from crdt.entry import Lane
+from crdt.errors import SyncError
+from crdt.sync import Reach, SyncLimits, SyncSession
+from crdt.sync_codec import decode_message, encode_message
+from crdt.sync_vector import lane_digest
+
+from .conversing import MEMBER, assert_agree, converse, replica_of
+from .deeds import World
+from .strategies import worlds
+from .writing import box_of, grant, two_banks
+
+SESSIONS_MAX = 40
+"""Sessions after which replicas that still differ will never agree."""
+
+
+@st.composite
+def parted(draw: st.DrawFn, parts: int, *, deeds_max: int = 24) -> tuple[World, list[Replica]]:
+    """Return a world and replicas that each hold an arbitrary part of it, in arbitrary order."""
+    world = draw(worlds(deeds_max=deeds_max))
+    seed = draw(st.integers(0, 2**16))
+    random = Random(seed)
+    statements = world.fleet.statements
+    replicas: list[Replica] = []
+    for _ in range(parts):
+        share = random.choice((0.0, 0.3, 0.7, 1.0))
+        entries = [entry for entry in world.entries if random.random() <= share]
+        random.shuffle(entries)
+        replicas.append(
+            replica_of(world.fleet, entries, statements[: random.randint(0, len(statements))])
+        )
+    return world, replicas
+
+
+def settle(replicas: list[Replica], **options: object) -> int:
+    """Let neighbours in a ring talk until a whole lap adds nothing; return the sessions it took."""
+    sessions = 0
+    while sessions < SESSIONS_MAX:
+        added = 0
+        for place, replica in enumerate(replicas[:-1]):
+            pair = converse(replica, replicas[place + 1], **options)  # pyright: ignore
+            added += sum(s.statistics().entries_added + s.statistics().roots_added for s in pair)
+            sessions += 1
+        if not added:
+            return sessions
+    raise AssertionError(f"no rest after {SESSIONS_MAX} sessions")
+
+
+@given(parted(2))
+def test_two_replicas_agree_after_one_session(drawn: tuple[World, list[Replica]]) -> None:
+    _, (a, b) = drawn
+    left, _ = converse(a, b)
+    assert_agree(a, b)
+    assert left.equal
+    event("forked" if any(a.evidence(feed) for feed in a.feeds()) else "no fork")
+    event(f"rounds {left.statistics().rounds}")
+    again, _ = converse(a, b)
+    assert again.equal
+    assert again.statistics().bytes_in <= 64
+    assert again.statistics().bytes_out <= 64
+
+
+@given(parted(3))
+@settings(max_examples=30)
+def test_three_replicas_agree_through_the_one_in_the_middle(
+    drawn: tuple[World, list[Replica]],
+) -> None:
+    _, replicas = drawn
+    settle(replicas)
+    assert_agree(*replicas)
+
+
+@given(parted(2), st.integers(0, 2**16))
+@settings(max_examples=30)
+def test_lossy_swapped_and_restarted_sessions_come_to_the_same_end(
+    drawn: tuple[World, list[Replica]], seed: int
+) -> None:
+    _, (a, b) = drawn
+    random = Random(seed)
+
+    def mangle(queue: deque[bytes]) -> None:
+        if queue and random.random() < 0.1:
+            del queue[random.randrange(len(queue))]
+        if len(queue) > 1 and random.random() < 0.2:
+            queue.rotate(1)
+        if queue and random.random() < 0.05:
+            queue.append(queue[0])
+
+    for _ in range(12):
+        converse(a, b, mangle=mangle)
+    left, _ = converse(a, b)
+    assert left.equal
+    assert_agree(a, b)
+
+
+TIGHT = SyncLimits(
+    bytes_in_max=300, bytes_out_max=6000, entries_in_max=1, requests_max=40, segment_size_max=300
+)
+"""Room for one entry a session."""
+
+
+@given(parted(2, deeds_max=8))
+@settings(max_examples=20)
+def test_a_budget_slows_and_never_stops(drawn: tuple[World, list[Replica]]) -> None:
+    world, (a, b) = drawn
+    refused: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ())
+    for _ in range(6 * len(world.entries) + 20):
+        left, right = converse(a, b, limits=TIGHT, refused=refused)
+        refused = left.refused, right.refused
+        if left.equal:
+            break
+        assert left.statistics().entries_received <= 2
+    assert_agree(a, b)
+
+
+@given(parted(2), st.data())
+@settings(max_examples=60)
+def test_hostile_frames_raise_nothing_but_sync_errors(
+    drawn: tuple[World, list[Replica]], data: st.DataObject
+) -> None:
+    """A peer that answers with mutated, repeated and invented frames leaves the replica sound."""
+    world, (a, b) = drawn
+    honest = SyncSession(a, reach=MEMBER, initiator=True)
+    mirror = SyncSession(b, reach=MEMBER, initiator=False)
+    seen: list[bytes] = []
+    queue = deque(honest.start())
+    for _ in range(30):
+        frame = queue.popleft() if queue else encode_message(decode_message(seen[-1]))
+        try:
+            answers = mirror.receive(frame)
+        except SyncError:
+            answers = []
+        seen += [frame, *answers]
+        for answer in answers or [data.draw(st.sampled_from(seen))]:
+            broken = bytearray(answer)
+            for _ in range(data.draw(st.integers(0, 2))):
+                broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
+            try:
+                queue.extend(honest.receive(bytes(broken)))
+            except SyncError:
+                assert honest.finished
+                with pytest.raises(SyncError):
+                    honest.receive(answer)
+                honest = SyncSession(a, reach=MEMBER, initiator=True)
+                mirror = SyncSession(b, reach=MEMBER, initiator=False)
+                queue = deque(honest.start())
+    held = {entry.id for entry in world.fleet.entries}
+    assert all(entry.id in held for entry in a.entries())
+    converse(a, b)
+    assert_agree(a, b)
+
+
+def test_a_stranger_to_the_district_gets_no_state() -> None:
+    fleet = two_banks()
+    granted = fleet.write("bank-a", grant("box-0", "city/n/0", 3, 1, box_of("city/n/0")))
+    for lane in (Lane.STATE, Lane.FLEET):
+        fleet.write("box-0", ("status", {"topic": "lamp", "value": 1}), lane=lane)
+    cases = {
+        Reach.known(): {Lane.AUTH},
+        Reach.bootstrap(): {Lane.AUTH},
+        Reach.member(("a",)): {Lane.AUTH, Lane.FLEET},
+        Reach.member(("city",)): {Lane.AUTH, Lane.STATE, Lane.FLEET},
+    }
+    for reach, lanes in cases.items():
+        full, empty = replica_of(fleet, fleet.entries), replica_of(fleet, (), ())
+        left, _ = converse(empty, full, reach=reach)
+        assert left.equal
+        assert {entry.lane for entry in empty.entries()} == lanes
+        assert empty.entry(granted.id) is not None
+        assert {entry.lane for entry in left.drain_added()} == lanes
+        assert left.drain_added() == []
+
+
+def test_sides_that_see_their_reach_differently_share_what_both_would() -> None:
+    fleet = two_banks()
+    fleet.write("bank-a", grant("box-0", "city/n/0", 3, 1, box_of("city/n/0")))
+    fleet.write("box-0", ("status", {"topic": "lamp", "value": 1}), lane=Lane.STATE)
+    full, empty = replica_of(fleet, fleet.entries), replica_of(fleet, ())
+    left = SyncSession(empty, reach=MEMBER, initiator=True)
+    right = SyncSession(full, reach=Reach.member(("a",)), initiator=False)
+    to_right, to_left = deque(left.start()), deque(right.start())
+    while to_right or to_left:
+        while to_right:
+            to_left.extend(right.receive(to_right.popleft()))
+        while to_left:
+            to_right.extend(left.receive(to_left.popleft()))
+    assert left.finished
+    assert right.finished
+    assert {entry.lane for entry in empty.entries()} == {Lane.AUTH}
+    assert lane_digest(empty, Reach.known(), Lane.AUTH) == lane_digest(
+        full, Reach.known(), Lane.AUTH
+    )
