@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import cast
 
-from crdt.bodies import STRATUM_MAX, Grant, Pin, Place, Put, Revocation
+from crdt.bodies import STRATUM_MAX, Grant, Pin, Place, Put, Revocation, ascending
 from crdt.cuts import EffectiveCut, join_cuts, resolve_cut
 from crdt.entry import Entry, FeedId, Lane
 from crdt.evidence import PinRuling, rule_on_pins
@@ -24,7 +24,7 @@ from crdt.kinds import KEY_RULES, KINDS, Body, KeyRule, Kinds, rule_for_key
 from crdt.quota import limit_for, run_of
 from crdt.standing import ROOT_PAIR, Authority, Pair, RootHead, Ruling, Standing
 from identity.capability import Capability, covers, is_at_or_under, permits
-from identity.encoding import Value, encode
+from identity.encoding import Value
 from identity.genesis import Genesis, RootStatement
 
 __all__ = ["epoch_bound", "fold_authority", "settle"]
@@ -81,8 +81,7 @@ class _Holder:
     pair: Pair
     stratum: int
     epoch: int = 0
-    capabilities: dict[Capability, None] = field(default_factory=dict[Capability, None])
-    proposed: dict[Capability, None] = field(default_factory=dict[Capability, None])
+    capabilities: tuple[Capability, ...] = ()
     grants: list[Grant] = field(default_factory=list[Grant])
     cuts: list[EffectiveCut] = field(default_factory=list[EffectiveCut])
     pins: dict[FeedId, PinRuling] = field(default_factory=dict[FeedId, PinRuling])
@@ -101,7 +100,8 @@ class _Holder:
         """Whether a single capability of it covers another."""
         if self.stratum == ROOT_STRATUM:
             return True
-        return any(covers(held, wanted) for held in self.capabilities)
+        verb = wanted.verb
+        return any(held.verb == verb and covers(held, wanted) for held in self.capabilities)
 
     def voids(self, entry: Entry, evidence: tuple[Entry, Entry] | None) -> bool:
         """Rule 5: whether evidence in the feed of a linked AUTH entry takes it from this pair."""
@@ -121,6 +121,14 @@ class _Claim:
 
     grant: Grant
     issuers: list[_Holder]
+
+    def passed(self) -> tuple[Capability, ...]:
+        """Return those of its capabilities that a single one of one issuer covers, ascending."""
+        return tuple(
+            wanted
+            for wanted in self.grant.capabilities
+            if any(issuer.holds(wanted) for issuer in self.issuers)
+        )
 
 
 class _Fold:
@@ -178,20 +186,22 @@ class _Fold:
 
     def granted(self, stratum: int, claims: list[_Claim]) -> list[_Holder]:
         """Rule 2: the pairs that a name's grants give, with what issuers could pass on."""
-        found: dict[bytes, _Holder] = {}
+        by_key: dict[bytes, list[_Claim]] = {}
         for claim in claims:
-            grant = claim.grant
-            holder = found.get(grant.key)
-            if holder is None:
-                pair = Pair(grant.key, grant.name)
-                holder = found[grant.key] = self.holders[pair] = _Holder(pair, stratum)
-            holder.grants.append(grant)
-            holder.epoch = max(holder.epoch, grant.epoch)
-            for capability in grant.capabilities:
-                holder.proposed[capability] = None
-                if any(issuer.holds(capability) for issuer in claim.issuers):
-                    holder.capabilities[capability] = None
-        return list(found.values())
+            by_key.setdefault(claim.grant.key, []).append(claim)
+        found: list[_Holder] = []
+        for key, own in by_key.items():
+            holder = _Holder(Pair(key, own[0].grant.name), stratum)
+            holder.grants = [claim.grant for claim in own]
+            holder.epoch = max(grant.epoch for grant in holder.grants)
+            passed = [claim.passed() for claim in own]
+            if len(passed) == 1:
+                holder.capabilities = passed[0]
+            else:
+                holder.capabilities = ascending(dict.fromkeys(chain.from_iterable(passed)))
+            self.holders[holder.pair] = holder
+            found.append(holder)
+        return found
 
     def retire(self, name: str, claims: list[_Claim]) -> None:
         """Rule 3: pairs below the winning epoch are retired, with the cut that grants list."""
@@ -346,16 +356,18 @@ class _Fold:
 
 
 def _standing(holder: _Holder) -> Standing:
-    dropped = [held for held in holder.proposed if held not in holder.capabilities]
     latest = [grant for grant in holder.grants if grant.epoch == holder.epoch]
     places = {grant.place for grant in latest}
     expiries = [grant.expires_ms for grant in latest]
+    held = holder.capabilities
+    proposed = chain.from_iterable(grant.capabilities for grant in holder.grants)
+    dropped = dict.fromkeys(each for each in proposed if each not in held)
     return Standing(
         holder.pair,
         holder.stratum,
         holder.epoch,
-        _ascending(holder.capabilities),
-        _ascending(dropped),
+        held,
+        ascending(dropped),
         places.pop() if len(places) == 1 else None,
         holder.winning,
         holder.contested,
@@ -363,10 +375,3 @@ def _standing(holder: _Holder) -> Standing:
         holder.undecided,
         None if None in expiries else max(cast("list[int]", expiries)),
     )
-
-
-def _ascending(capabilities: Iterable[Capability]) -> tuple[Capability, ...]:
-    held = list(capabilities)
-    if len(held) > 1:
-        held.sort(key=lambda capability: encode(capability.to_value()))
-    return tuple(held)

@@ -7,7 +7,7 @@ unknown verb, a field that its verb does not read) is dropped alone; the grant s
 See docs/records.md, "Kinds, their lane and their reach".
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 
 from crdt.entry import ID_SIZE, INCARNATION_MAX, SEQUENCE_MAX, Lane
 from identity.capability import Capability, capability_from_value, is_name
-from identity.encoding import Value
+from identity.encoding import Value, encode
 from identity.errors import InvalidCapabilityError
 from identity.keys import KEY_SIZE, is_valid_point
 
@@ -33,6 +33,7 @@ __all__ = [
     "Revocation",
     "Snapshot",
     "Status",
+    "ascending",
     "parse_grant",
     "parse_links",
     "parse_pin",
@@ -84,7 +85,7 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Gives a key a name: the pair's stratum, epoch and proposed capabilities."""
+    """Gives a key a name: the pair's stratum, epoch and proposed capabilities, ascending."""
 
     key: bytes
     name: str
@@ -276,7 +277,7 @@ def _is_enrollable(key: bytes) -> bool:
 
 
 def _capabilities(values: list[Value]) -> tuple[Capability, ...] | None:
-    """Return the well-formed ones, or None where one is not even a map."""
+    """Return the well-formed ones, ascending; None where one is not even a map."""
     found: dict[Capability, None] = {}
     for value in values:
         if not isinstance(value, dict):
@@ -285,7 +286,17 @@ def _capabilities(values: list[Value]) -> tuple[Capability, ...] | None:
             found[capability_from_value(value)] = None
         except InvalidCapabilityError:
             continue
-    return tuple(found)
+    return ascending(found)
+
+
+def ascending(capabilities: Iterable[Capability]) -> tuple[Capability, ...]:
+    """Return capabilities in the order of their canonical encodings."""
+    held = tuple(capabilities)
+    return held if len(held) < 2 else tuple(sorted(held, key=_encoded))
+
+
+def _encoded(capability: Capability) -> bytes:
+    return encode(capability.to_value())
 
 
 def _replacements(items: list[Value]) -> tuple[Replacement, ...] | None:

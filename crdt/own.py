@@ -174,11 +174,12 @@ class OwnFeed:
 
         What waits for the disk is never published; `drain_discarded` names it.
         """
-        self._discarded += [
-            written.entry for written in self._pending if written.entry.inc == self._inc
-        ]
+        self._discard(w.entry for w in self._pending if w.entry.inc == self._inc)
         self._pending = [written for written in self._pending if written.entry.inc != self._inc]
         self._leave()
+
+    def _discard(self, entries: Iterable[Entry]) -> None:
+        self._discarded = [*self._discarded, *entries][-PENDING_MAX:]
 
     def drain_discarded(self) -> tuple[Entry, ...]:
         """Return entries that were signed and must be taken off the disk, since the last call."""
@@ -283,6 +284,6 @@ class OwnFeed:
             if written.ticket == ticket:
                 failed = tuple(later.entry for later in self._pending[place:])
                 del self._pending[place:]
-                self._discarded += failed
+                self._discard(failed)
                 return failed
         return ()

@@ -221,7 +221,7 @@ class Store:
                     self._insert(second)
                     pair = sorted((first.id, second.id))
                     self._execute("INSERT OR IGNORE INTO evidence VALUES (?, ?, ?)", (fid, *pair))
-                for entry in batch.discarded:
+                for entry in batch.dropped:
                     place = (self._fid(entry.feed), entry.seq, entry.id)
                     self._execute("DELETE FROM entry WHERE fid=? AND seq=? AND id=?", place)
         except BaseException:

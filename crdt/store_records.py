@@ -36,14 +36,14 @@ class Batch:
         entries: entries of others, and own ones that others brought back.
         evidence: pairs of entries that prove a fork.
         roots: accepted root statements.
-        discarded: own entries that were never published, to be deleted.
+        dropped: entries to delete: what the replica no longer keeps, own ones never published.
     """
 
     own: tuple[Entry, ...] = ()
     entries: tuple[Entry, ...] = ()
     evidence: tuple[tuple[Entry, Entry], ...] = ()
     roots: tuple[RootStatement, ...] = ()
-    discarded: tuple[Entry, ...] = ()
+    dropped: tuple[Entry, ...] = ()
 
     @property
     def needs_full(self) -> bool:

@@ -193,15 +193,23 @@ class Puller:
         if leaf.inc < self._highest.get(leaf.author, 0):
             return None
         for tip in leaf.tips:
-            if self._lacks(feed, tip.id) and not is_stale(self._replica, feed, tip):
+            if self._is_linked(feed, tip.id) or is_stale(self._replica, feed, tip):
+                continue
+            if self._may_ask(feed, tip.id):
                 return tip.id
         return None
 
+    def _is_linked(self, feed: FeedId, identifier: bytes) -> bool:
+        """Whether an entry is held with all its ancestors; evidence may be held without."""
+        return next(self._replica.walk(feed, identifier), None) is not None
+
     def _lacks(self, feed: FeedId, identifier: bytes) -> bool:
-        """Whether an entry is not held, was not refused, and would be stored."""
+        return self._replica.entry(identifier) is None and self._may_ask(feed, identifier)
+
+    def _may_ask(self, feed: FeedId, identifier: bytes) -> bool:
+        """Whether an entry was not refused and would be stored."""
         return (
-            self._replica.entry(identifier) is None
-            and identifier not in self._refused
+            identifier not in self._refused
             and self._replica.is_known_author(feed.author)
             and self._reach.shares(self._replica, feed)
         )
@@ -230,7 +238,7 @@ class Puller:
                 self._take_partial(item, last)
             elif status == Status.DIVERGED and not item.whole:
                 self._located.add(item.tip)
-            elif self._replica.entry(item.tip) is None:
+            elif not self._is_linked(item.feed, item.tip):
                 self._refuse(item.tip)
 
     def _take_entry(self, wire: bytes, asked: set[FeedId]) -> Entry:

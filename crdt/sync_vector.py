@@ -11,9 +11,12 @@ to some thousand feeds. A Merkle trie over the same leaves can take the place of
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from crdt.entry import Entry, FeedId, Lane
 from crdt.replica import Replica
+from crdt.standing import Authority
 from crdt.sync_messages import (
     DIGEST_SIZE,
     EVIDENCE_MAX,
@@ -132,9 +135,31 @@ def lane_digest(replica: Replica, reach: Reach, lane: int) -> bytes:
     return digest(SYNC_DIGEST, b"".join(parts))[:DIGEST_SIZE]
 
 
+class _Remembered(NamedTuple):
+    """A lane's digest, and the views that it was computed beside."""
+
+    authority: Authority
+    status: object
+    digest: bytes
+
+
+_REMEMBERED: WeakKeyDictionary[Replica, dict[tuple[Reach, int], _Remembered]] = WeakKeyDictionary()
+"""Digests by replica. A replica gives out the same view objects until what it keeps changes, so a
+digest holds as long as they are the same; most sessions of a fleet at rest cost two look-ups."""
+
+
 def summarise(replica: Replica, reach: Reach) -> Summary:
     """Return the digests of every shared lane."""
-    lanes = [(int(lane), lane_digest(replica, reach, lane)) for lane in sorted(reach.lanes)]
+    remembered = _REMEMBERED.setdefault(replica, {})
+    authority = replica.authority
+    lanes: list[tuple[int, bytes]] = []
+    for lane in sorted(reach.lanes):
+        status = replica.status(lane) if lane in LANES_PRUNED else None
+        known = remembered.get((reach, lane))
+        if known is None or known.authority is not authority or known.status is not status:
+            known = _Remembered(authority, status, lane_digest(replica, reach, lane))
+            remembered[reach, lane] = known
+        lanes.append((int(lane), known.digest))
     return Summary(tuple(lanes))
 
 

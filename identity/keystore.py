@@ -36,15 +36,23 @@ UNLOCK_SIZE_MAX = 1024
 """Longest unlock secret read, bytes."""
 KEY_FILE_SIZE_MAX = 4096
 """Largest key file read, bytes."""
-_OPSLIMIT = pwhash.argon2id.OPSLIMIT_INTERACTIVE
-_MEMLIMIT = pwhash.argon2id.MEMLIMIT_INTERACTIVE
+_COSTS_PASSPHRASE = (pwhash.argon2id.OPSLIMIT_MODERATE, pwhash.argon2id.MEMLIMIT_MODERATE)
+"""Operations and bytes of memory that make guessing a passphrase slow."""
+_COSTS_RANDOM = (pwhash.argon2id.OPSLIMIT_MIN, pwhash.argon2id.MEMLIMIT_MIN)
+"""The same for 256 random bits, which nobody guesses."""
 _OPSLIMIT_MAX = 64
 _MEMLIMIT_MAX = 1 << 30
 """Costs above these are refused: a forged file must not exhaust the box that reads it."""
 
 
-def save_key(path: Path, key: SecretKey, unlock: bytes) -> None:
+def save_key(path: Path, key: SecretKey, unlock: bytes, *, random_unlock: bool = False) -> None:
     """Write a new key file, mode 0600; never over an existing one.
+
+    Args:
+        path: where; its directory must exist.
+        key: what to keep.
+        unlock: a passphrase, or the content of an unlock file.
+        random_unlock: whether `unlock` is 32 random bytes, which need no stretching.
 
     Raises:
         KeyFileError: the file exists, cannot be written, or `unlock` is empty.
@@ -52,8 +60,9 @@ def save_key(path: Path, key: SecretKey, unlock: bytes) -> None:
     if not unlock:
         raise KeyFileError("an empty unlock secret: expected a passphrase or an unlock file")
     salt = random_bytes(pwhash.argon2id.SALTBYTES)
-    box = secret.SecretBox(_stretch(unlock, salt, _OPSLIMIT, _MEMLIMIT)).encrypt(key.seed)
-    body = [1, "argon2id", _OPSLIMIT, _MEMLIMIT, salt, key.public, bytes(box)]
+    ops, memory = _COSTS_RANDOM if random_unlock else _COSTS_PASSPHRASE
+    box = secret.SecretBox(_stretch(unlock, salt, ops, memory)).encrypt(key.seed)
+    body = [1, "argon2id", ops, memory, salt, key.public, bytes(box)]
     create_private_file(path, encode(body))
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.errors import FrameError
+from inference.errors import FrameError, RunError
 
 IMAGE_SHAPE = (144, 256, 3)
 """Height, width, channels (RGB) of the image that a detector takes."""
@@ -92,6 +92,7 @@ class FixedRuntime:
     def __init__(self, rows: Rows, model: ModelInfo) -> None:
         self._rows = np.array(rows, np.float32).reshape(-1, ROW_COLUMNS)
         self._model = model
+        self._closed = False
 
     @property
     def model(self) -> ModelInfo:
@@ -101,10 +102,13 @@ class FixedRuntime:
     def run(self, image: Image) -> Rows:
         """The fixed answer."""
         check_image(image)
+        if self._closed:
+            raise RunError(f"{self._model} is closed; make another one")
         return self._rows.copy()
 
     def close(self) -> None:
-        """Nothing to free."""
+        """From now on `run` refuses."""
+        self._closed = True
 
 
 def check_image(image: Image) -> None:

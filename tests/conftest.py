@@ -1,7 +1,12 @@
-"""Hypothesis profiles: `dev` by default, `ci` and `nightly` by MESH_HYPOTHESIS."""
+"""Hypothesis profiles: `dev` by default, `ci` and `nightly` by MESH_HYPOTHESIS.
+
+Everything in tests/live and tests/contract opens real sockets, and so carries the mark `live`.
+"""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -10,3 +15,11 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("dev"), max_examples=120, derandomize=True)
 settings.register_profile("nightly", settings.get_profile("dev"), max_examples=3000)
 settings.load_profile(os.environ.get("MESH_HYPOTHESIS", "dev"))
+
+LIVE = (Path(__file__).parent / "live", Path(__file__).parent / "contract")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in LIVE):
+            item.add_marker(pytest.mark.live)

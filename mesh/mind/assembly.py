@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from crdt.entry import FeedId, Lane
-from crdt.own import OwnFeed
+from crdt.entry import Lane
 from crdt.replica import Replica
+from crdt.restore import restore, resume_feed
 from crdt.store_records import Loaded
 from identity.genesis import Genesis
 from identity.keys import SecretKey
@@ -41,35 +41,14 @@ def assemble(
         now: when it starts.
     """
     replica = Replica(genesis)
-    for statement in loaded.roots:
-        replica.offer_root(statement)
-    for entry in loaded.entries:
-        replica.offer(entry)
-    for pair in loaded.evidence:
-        for entry in pair:
-            replica.offer(entry)
+    restore(replica, loaded)
     replica.drain_new()
-    feeds = {lane: _feed(secret, replica, loaded, lane, now) for lane in _OWN_LANES}
+    feeds = {
+        lane: resume_feed(secret, replica, loaded, lane, started_ns=now.mono_ns)
+        for lane in _OWN_LANES
+    }
     boot_id = boot.to_bytes(4) + rng.getrandbits(32).to_bytes(4)
     return Mind(
         config, secret=secret, replica=replica, feeds=feeds, boot=boot_id, rng=rng, now=now
     )
 
-
-def _feed(
-    secret: SecretKey, replica: Replica, loaded: Loaded, lane: Lane, now: Instant
-) -> OwnFeed:
-    """Return the own feed of a lane, as the disk left it."""
-    mine = [feed for feed in replica.feeds() if feed[:2] == (secret.public, lane)]
-    own = loaded.own.get(lane)
-    head = None if own is None else replica.entry(own.id)
-    feed = None if own is None else FeedId(secret.public, lane, own.inc)
-    return OwnFeed(
-        secret,
-        replica.chain.genesis.ns,
-        lane,
-        head=head,
-        incarnations=[feed.inc for feed in mine],
-        started_ns=now.mono_ns,
-        is_forked=feed is not None and bool(replica.evidence(feed)),
-    )

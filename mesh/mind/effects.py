@@ -36,12 +36,16 @@ class Send(NamedTuple):
 
 
 class Persist(NamedTuple):
-    """Write to the store, all or nothing; answer `persisted(ticket)` or `persist_failed(ticket)`."""
+    """Write to the store, all or nothing; answer `persisted(ticket)` or `persist_failed(ticket)`.
+
+    Own entries come alone, and are not published before the answer.
+    """
 
     ticket: int
-    entries: tuple[Entry, ...]
-    roots: tuple[RootStatement, ...]
-    own: bool
+    entries: tuple[Entry, ...] = ()
+    roots: tuple[RootStatement, ...] = ()
+    dropped: tuple[Entry, ...] = ()
+    own: bool = False
 
 
 class Deliver(NamedTuple):

@@ -462,10 +462,10 @@ class Mind:
         self.syncing.want(peer, self._now.mono_ns)
 
     def _root_accepted(self, statement: RootStatement) -> None:
-        self._out.append(Persist(self._ticket(), (), (statement,), own=False))
+        self._out.append(Persist(self._ticket(), roots=(statement,)))
 
     def _persist_own(self, ticket: int, entry: Entry) -> None:
-        self._out.append(Persist(ticket, (entry,), (), own=True))
+        self._out.append(Persist(ticket, (entry,), own=True))
 
     def _send_sync(self, peer: bytes, body: bytes) -> None:
         self._out.append(Send(peer, SYNC_PROTOCOL, frame(body), Priority.FACT))
@@ -512,11 +512,13 @@ class Mind:
 
     def _settle(self, *, changed: bool = False) -> list[Effect]:
         """Store what is new, follow changed views, set the timer, and hand over the effects."""
-        new = self.replica.drain_new()
-        if new:
-            self._store(new)
+        new, dropped = self.replica.drain_new(), self.replica.drain_dropped()
+        dropped += self.writing.drain_discarded()
+        if new or dropped:
+            self._store(new, tuple(dropped))
         if changed or (new and self.views.refresh()):
             self.hearing.try_parked()
+            self.writing.leave_forked(self.replica.evidence)
             self._sort()
             self._join()
             self._due.setdefault("topology", self._now.mono_ns + TOPOLOGY_DELAY_NS)
@@ -529,11 +531,11 @@ class Mind:
         out, self._out = self._out, []
         return out
 
-    def _store(self, new: list[Entry]) -> None:
+    def _store(self, new: list[Entry], dropped: tuple[Entry, ...]) -> None:
         foreign = tuple(entry for entry in new if entry.id not in self._released)
         self._released.clear()
-        if foreign:
-            self._out.append(Persist(self._ticket(), foreign, (), own=False))
+        if foreign or dropped:
+            self._out.append(Persist(self._ticket(), foreign, dropped=dropped))
         for entry in foreign:
             if entry.author == self.public:
                 self.writing.adopt(entry)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from crdt.entry import Entry, Lane
+from crdt.entry import Entry, FeedId, Lane
 from crdt.errors import CrdtError
 from crdt.own import Head, OwnFeed
 
@@ -76,7 +76,7 @@ class Writing:
         """Say something of ourselves under a topic, replacing what we said before; see `write`."""
         value = body["value"] if kind == "status" and isinstance(body, dict) else body
         self._topics[lane][topic] = value
-        if self._since_snapshot[lane] >= SNAPSHOT_EVERY:
+        if self._since_snapshot[lane] >= SNAPSHOT_EVERY or self._feeds[lane].feed is None:
             kind, body = "snap", {"map": dict(self._topics[lane])}
             self._since_snapshot[lane] = 0
         self._since_snapshot[lane] += 1
@@ -139,6 +139,16 @@ class Writing:
         feed = self._feeds.get(Lane(entry.lane))
         if feed is not None:
             feed.adopt(entry)
+
+    def leave_forked(self, evidence: Callable[[FeedId], object]) -> None:
+        """Write into a new incarnation where evidence against the open one is held."""
+        for feed in self._feeds.values():
+            if feed.feed is not None and evidence(feed.feed):
+                feed.forked()
+
+    def drain_discarded(self) -> list[Entry]:
+        """Return own entries that were never published and never will be."""
+        return [entry for feed in self._feeds.values() for entry in feed.drain_discarded()]
 
     def persisted(self, ticket: int) -> Released | None:
         """Return the fact that a ticket made durable; None if it is none of ours."""

@@ -116,11 +116,12 @@ PLAINTEXT_MAX = 65_519
 FRAME_BODY_MAX = PLAINTEXT_MAX - 12
 """Bytes in one data frame of ours, so that header and body make one noise message."""
 
-READ_SIZE = 256 * 1024
+READ_SIZE = 64 * 1024
 """Bytes asked of the kernel at once."""
 
-READ_TURNS_MAX = 16
-"""Reads in a row that found bytes waiting before other tasks get a turn."""
+READ_TURNS_MAX = 4
+"""Reads in a row that found bytes waiting before other tasks get a turn: about 3 ms of decryption
+at worst, so that a bulk transfer does not show in anybody's reaction time."""
 
 LISTEN_BACKLOG = 128
 """Connections that the kernel holds for us unaccepted."""

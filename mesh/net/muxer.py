@@ -158,7 +158,7 @@ class LeanYamux(IMuxedConn):
             self._session.go_away()
             self._pump()
             with trio.move_on_after(CLOSE_TIMEOUT_S):
-                while self._session.queued and not self.is_closed:
+                while self._unsent and not self.is_closed:
                     await self.wait_drained()
         await self._shut()
 
@@ -167,8 +167,11 @@ class LeanYamux(IMuxedConn):
     @property
     def is_backed_up(self) -> bool:
         """Whether so much is queued that senders have to wait."""
-        unsent = self._link.unsent if self._link else b""
-        return self._session.queued + len(unsent) >= CONNECTION_UNSENT_MAX
+        return self._unsent >= CONNECTION_UNSENT_MAX
+
+    @property
+    def _unsent(self) -> int:
+        return self._session.queued + (len(self._link.unsent) if self._link else 0)
 
     async def wait_drained(self) -> None:
         """Waits until the queue has become shorter, or the connection is gone."""
@@ -310,7 +313,7 @@ class LeanYamux(IMuxedConn):
             self._writable.set()
 
     def _misbehaved(self, error: YamuxError) -> None:
-        _logger.warning("closing the connection to %s: %s", self.peer_id, error)
+        _logger.info("closing the connection to %s: %s", self.peer_id, error)
         self._pump()
         self._break()
 

@@ -19,6 +19,7 @@ from libp2p.io.abc import ReadWriteCloser
 from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.transport.exceptions import OpenConnectionError
+from libp2p.utils.address_validation import expand_wildcard_address
 from multiaddr import Multiaddr
 
 from mesh.net.limits import (
@@ -178,7 +179,8 @@ class TcpListener(IListener):
             self._failures[str(maddr)] = error.strerror or str(error)
             raise OpenConnectionError(f"cannot listen on {maddr}: {error}") from error
         bound_host, bound_port = listening.getsockname()[:2]
-        self._addresses.append(_multiaddr(bound_host, bound_port))
+        # A wildcard is no address that anybody could dial: say which ones it stands for.
+        self._addresses += expand_wildcard_address(_multiaddr(bound_host, bound_port))
         self.background_nursery.start_soon(self._accept, listening)
 
     async def _accept(self, listening: socket.socket) -> None:

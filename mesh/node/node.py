@@ -90,6 +90,11 @@ class Node:
         return f"<Node {self.name or '(not enrolled)'} {self.did}>"
 
     @property
+    def shell(self) -> Shell:
+        """What performs its effects; for the harness, not for applications."""
+        return self._shell
+
+    @property
     def mind(self) -> Mind:
         """The state machine behind it; to look at, not to feed."""
         return self._shell.mind

@@ -24,7 +24,7 @@ from mesh.net.streams import OpenNetwork
 from mesh.node.node import Node
 from mesh.node.shell import DEGREE_MAX, Shell, read_clocks
 
-__all__ = ["load_secret", "open_node", "open_prepared_node", "read_invite"]
+__all__ = ["load_secret", "open_node", "open_prepared_node", "read_invite", "take_in"]
 
 
 def load_secret(config: NodeConfig) -> SecretKey:
@@ -71,7 +71,7 @@ def _bootstraps(addresses: Iterable[str]) -> dict[bytes, tuple[str, ...]]:
     return found
 
 
-def _take_in(store: Store, loaded: Loaded, invite: Invite) -> Loaded:
+def take_in(store: Store, loaded: Loaded, invite: Invite) -> Loaded:
     """Bring what an invite adds into the store, every signature checked."""
     known = {entry.id for entry in loaded.entries}
     entries = []
@@ -131,7 +131,7 @@ async def open_prepared_node(
     store = await trio.to_thread.run_sync(Store, config.path(config.store), invite.genesis.ns)
     try:
         boot = store.next_boot()
-        loaded = _take_in(store, store.load(), invite)
+        loaded = take_in(store, store.load(), invite)
         rng = random.SystemRandom()
         mind_config = MindConfig(
             name=config.name,

@@ -12,6 +12,7 @@ import trio
 from crdt.store import Store
 from crdt.store_records import KnownPeer
 from mesh.coordination.hello import HELLO_PROTOCOL, HELLO_SIZE_MAX
+from mesh.gossip.effects import Priority
 from mesh.framing import FrameError, FrameReader
 from mesh.mind import GOSSIP_PROTOCOL, SYNC_FRAME_SIZE_MAX, SYNC_PROTOCOL, Mind
 from mesh.mind import effects as fx
@@ -227,6 +228,10 @@ class Shell:
         self._nursery.start_soon(self.network.disconnect, peer)
 
     # ------------------------------------------------------------------------- for the node
+
+    def inject(self, peer: bytes, protocol: str, framed: bytes) -> None:
+        """Send bytes that the mind did not ask for; for the harness, which plays the attacker."""
+        self._outlets.send(peer, protocol, framed, Priority.CONTROL)
 
     async def wrote(self, handle: int, effects: list[fx.Effect]) -> fx.Wrote:
         """Perform the effects of a write and wait until it is durable or has failed."""

@@ -66,12 +66,19 @@ class Storing:
             await self._commit(waiting)
 
     async def _commit(self, waiting: list[Persist]) -> None:
+        """Commit own and others' entries apart: what fails of one must not take the other along."""
+        for own in (True, False):
+            group = [persist for persist in waiting if persist.own is own]
+            if group:
+                await self._append(group, own=own)
+
+    async def _append(self, waiting: list[Persist], *, own: bool) -> None:
+        entries = tuple(entry for persist in waiting for entry in persist.entries)
         batch = Batch(
-            own=tuple(entry for persist in waiting if persist.own for entry in persist.entries),
-            entries=tuple(
-                entry for persist in waiting if not persist.own for entry in persist.entries
-            ),
+            own=entries if own else (),
+            entries=() if own else entries,
             roots=tuple(root for persist in waiting for root in persist.roots),
+            dropped=tuple(entry for persist in waiting for entry in persist.dropped),
         )
         try:
             await trio.to_thread.run_sync(self._store.append, batch)

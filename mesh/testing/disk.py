@@ -22,6 +22,8 @@ class SimulatedDisk:
             self._roots.setdefault(statement.number, statement)
         for entry in (*batch.entries, *batch.own):
             self._entries.setdefault(entry.id, entry)
+        for entry in batch.dropped:
+            self._entries.pop(entry.id, None)
         for entry in batch.own:
             self._own[entry.lane] = OwnHead(entry.lane, entry.inc, entry.seq, entry.id)
 

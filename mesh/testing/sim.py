@@ -235,12 +235,12 @@ class Simulation:
         def synced() -> None:
             mind = self._mind(node, life)
             if mind is not None:
-                entries, none = effect.entries, ()
                 node.disk.append(
                     Batch(
-                        own=entries if effect.own else none,
-                        entries=none if effect.own else entries,
+                        own=effect.entries if effect.own else (),
+                        entries=() if effect.own else effect.entries,
                         roots=effect.roots,
+                        dropped=effect.dropped,
                     )
                 )
                 self.perform(node, mind.persisted(effect.ticket, self.instant(node)))

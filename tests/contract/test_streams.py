@@ -38,12 +38,15 @@ LISTEN = ("/ip4/127.0.0.1/tcp/0",)
 LIMIT_S = 20
 
 
-@pytest.fixture(params=["memory", "libp2p"])
-def open_network(request: pytest.FixtureRequest) -> OpenNetwork:
+@pytest.fixture(params=["memory", "libp2p", "libp2p over any connection"])
+def open_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> OpenNetwork:
     if request.param == "memory":
         return MemoryFabric().open_network
-    from mesh.net import host
+    from mesh.net import host, muxer
 
+    if request.param != "libp2p":
+        # What the multiplexer does over websockets or a relay: no writing past the scheduler.
+        monkeypatch.setattr(muxer, "_tcp_below", lambda _: None)
     return host.open_network
 
 

@@ -27,9 +27,9 @@ from .writing import (
     two_banks,
 )
 
-ISSUERS = ("bank-a", "bank-b", "north", "south", "east", "box-0", "box-1")
+ISSUERS = ("bank-a", "bank-b", "north", "south", "east", "box-0", "spare-0", "spare-1")
 """Keys that write words; the first are the most senior."""
-KEYS = (*ISSUERS, "box-2", "spare-0", "spare-1", "spare-2", "thief")
+KEYS = (*ISSUERS, "box-1", "box-2", "spare-2", "thief")
 """Keys that are granted names, swapped in, revoked and pinned."""
 
 NAMES = (
@@ -195,7 +195,7 @@ def do_swap(world: World, deed: Deed) -> None:
     epoch = highest_epoch(world, name) + (1, 1, 1, 0)[deed.d % 4]
     holders = holders_of(world, name)
     listed = {label: world.cut(label, (deed.c + place) % 8) for place, label in enumerate(holders)}
-    label = KEYS[-1 - deed.b % 4]
+    label = ("spare-0", "spare-1", "spare-2", "thief")[deed.b % 4]
     listed.pop(label, None)
     if deed.c == 11:
         listed.clear()
@@ -236,10 +236,10 @@ def do_revoke(world: World, deed: Deed) -> None:
 def revoke_body(world: World, deed: Deed) -> tuple[str, object]:
     """Return a revocation that a deed means: of a pair someone was granted, mostly of a writer."""
     pairs = [(label, name) for name, _ in NAMES for label in holders_of(world, name)]
-    writers = [
-        pair for pair in pairs if (pair[0], Lane.AUTH) in world.feeds and pair[1] not in "ab"
-    ]
-    choice = (writers if deed.d % 3 else pairs) or pairs or [(KEYS[deed.b], "city/n")]
+    lower = [pair for pair in pairs if pair[1] not in "ab"]
+    writers = [pair for pair in lower if (pair[0], Lane.AUTH) in world.feeds]
+    fresh = [pair for pair in lower if pair[0].startswith("spare")]
+    choice = (pairs, writers, fresh)[deed.d % 3] or pairs or [(KEYS[deed.b], "city/n")]
     label, name = choice[deed.a % len(choice)]
     prefix = name.split("/")[0]
     written = (name, name, name, f"{name}/*", f"{prefix}/*", "*")[deed.b % 6]
@@ -270,7 +270,7 @@ def pin_body(world: World, deed: Deed) -> tuple[str, object] | None:
 
 def do_put(world: World, deed: Deed) -> None:
     """Write a register, superseding some of the puts written before."""
-    issuer = (ISSUERS[2:] if deed.d % 3 else KEYS)[deed.who % 5]
+    issuer = (ISSUERS[2:] if deed.d % 3 else KEYS)[deed.who % 6]
     world.write(issuer, deed.where, put_body(world, deed), Lane.AUTH)
 
 

@@ -21,13 +21,20 @@ def foreign_grant() -> Told:
     fleet = two_banks()
     boxed = fleet.write("bank-a", grant("box", "a/box", 3, 1, box_of("a/box")))
     fleet.write("bank-a", revoke("box", "a/box", []), after=boxed)
-    fleet.write("bank-b", grant("box", "b/chief", 2, 1, steward_of("b")))
+    fleet.write_all(
+        "bank-b",
+        [
+            grant("box", "b/chief", 2, 1, steward_of("b")),
+            grant("box", "b/box", 3, 1, box_of("b/box")),
+        ],
+    )
     status = fleet.write("box", ("status", {"topic": "lamp", "value": 1}), lane=Lane.STATE)
 
     def check(view: View) -> None:
         assert view.standing("box", "a/box")["revoked"]
         assert not view.current("box", "a/box")
         assert view.current("box", "b/chief")
+        assert view.current("box", "b/box")
         assert (public("box"), "a/box") not in view.state
         assert view.state[public("box"), "b/chief"] == {"lamp": status.body["value"]}
 

@@ -8,6 +8,7 @@ docs/records.md, "Invariants the tests must hold".
 from collections.abc import Iterable, Iterator
 from random import Random
 
+import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
@@ -20,9 +21,23 @@ from identity.genesis import RootChain, RootVerdict, make_root_statement, sign_r
 from . import oracle
 from .deeds import ISSUERS, KEYS, Script, World
 from .strategies import scripts, worlds
-from .views import FLAGS, fold_view, oracle_view
-from .writing import Fleet, capability, grant, key_of, public, put, revoke, steward_of
+from .views import FLAGS, Folding, fold_view, oracle_view
+from .writing import (
+    Fleet,
+    box_of,
+    capability,
+    grant,
+    key_of,
+    public,
+    put,
+    revoke,
+    steward_of,
+    two_banks,
+)
 
+FOLDINGS = pytest.mark.parametrize(
+    "folding", [pytest.param(oracle_view, id="oracle"), pytest.param(fold_view, id="fold")]
+)
 DECISIVE = ("grant", "revoke", "pin")
 
 
@@ -206,6 +221,29 @@ def test_i9_one_entry_given_twice_convicts_nobody(world: World) -> None:
             honest.append(entry)
     authority = fold(world, [*honest, *reversed(honest)])
     assert not any(standing.undecided for standing in authority.standings.values())
+
+
+@FOLDINGS
+@pytest.mark.parametrize(
+    "where", ["at the head", "unlinked", "below a snapshot", "lower incarnation"]
+)
+@pytest.mark.parametrize("lane", [Lane.AUTH, Lane.STATE, Lane.FLEET])
+def test_i9_a_fork_is_evidence_wherever_it_is(folding: Folding, lane: Lane, where: str) -> None:
+    fleet = two_banks()
+    fleet.write("bank-a", grant("box", "city/n", 3, 1, box_of("city/n")))
+    first = fleet.write("box", ("status", {"topic": "lamp", "value": 0}), lane=lane)
+    before = folding(*fleet.history)
+    assert before.current("box", "city/n")
+    second, _ = (fleet.write("box", ("status", {}), after=first) for _ in range(2))
+    if where == "unlinked":
+        fleet.entries.remove(first)
+    elif where == "below a snapshot":
+        fleet.write("box", ("snap", {"map": {}}), after=second)
+    elif where == "lower incarnation":
+        fleet.write("box", ("snap", {"map": {}}), inc=9, lane=lane)
+    view = folding(*fleet.history)
+    assert view.standing("box", "city/n")["undecided"]
+    assert not view.current("box", "city/n")
 
 
 @given(worlds(), st.sampled_from(KEYS))

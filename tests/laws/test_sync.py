@@ -8,15 +8,15 @@ from collections import deque
 from random import Random
 
 import pytest
-from crdt.replica import Replica
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from crdt.entry import Lane
+from crdt.entry import Entry, Lane
 from crdt.errors import SyncError
+from crdt.replica import Replica
 from crdt.sync import Reach, SyncLimits, SyncSession
 from crdt.sync_codec import decode_message, encode_message
-from crdt.sync_vector import lane_digest
+from crdt.sync_vector import lane_digest, summarise
 
 from .conversing import MEMBER, assert_agree, converse, replica_of
 from .deeds import World
@@ -74,7 +74,7 @@ def test_two_replicas_agree_after_one_session(drawn: tuple[World, list[Replica]]
 
 
 @given(parted(3))
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_three_replicas_agree_through_the_one_in_the_middle(
     drawn: tuple[World, list[Replica]],
 ) -> None:
@@ -84,7 +84,7 @@ def test_three_replicas_agree_through_the_one_in_the_middle(
 
 
 @given(parted(2), st.integers(0, 2**16))
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_lossy_swapped_and_restarted_sessions_come_to_the_same_end(
     drawn: tuple[World, list[Replica]], seed: int
 ) -> None:
@@ -104,6 +104,21 @@ def test_lossy_swapped_and_restarted_sessions_come_to_the_same_end(
     left, _ = converse(a, b)
     assert left.equal
     assert_agree(a, b)
+
+
+@given(parted(1))
+@settings(max_examples=10)
+def test_a_remembered_summary_is_the_one_computed_anew(
+    drawn: tuple[World, list[Replica]],
+) -> None:
+    world, (replica,) = drawn
+    for step in [*world.fleet.statements, *world.fleet.entries]:
+        if isinstance(step, Entry):
+            replica.offer(step)
+        else:
+            replica.offer_root(step)
+        anew = [(int(lane), lane_digest(replica, MEMBER, lane)) for lane in MEMBER.lanes]
+        assert summarise(replica, MEMBER).lanes == tuple(anew)
 
 
 TIGHT = SyncLimits(
@@ -127,7 +142,7 @@ def test_a_budget_slows_and_never_stops(drawn: tuple[World, list[Replica]]) -> N
 
 
 @given(parted(2), st.data())
-@settings(max_examples=60)
+@settings(max_examples=20)
 def test_hostile_frames_raise_nothing_but_sync_errors(
     drawn: tuple[World, list[Replica]], data: st.DataObject
 ) -> None:

@@ -25,7 +25,7 @@ from mesh.coordination.topology import (
 from mesh.demo.city import generate_city
 
 INTEREST_M = 600.0
-SEEDS = (1, 2, 247)
+SEEDS = (17, 18, 247)
 
 
 @lru_cache(maxsize=4)
@@ -147,7 +147,7 @@ def test_one_dead_box_splits_nothing(seed: int, index: int) -> None:
 
 
 def test_a_newcomer_without_a_place_changes_two_long_links() -> None:
-    members = dict(list(members_of(1).items())[:60])
+    members = dict(list(members_of(17).items())[:60])
     before = set(links(members))
     after = set(links({**members, bytes(32): MemberPlace()}))
     assert len(after - before) == 2

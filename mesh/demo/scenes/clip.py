@@ -22,7 +22,8 @@ from mesh.demo.scenes.palette import DEMO_PALETTE, Palette
 from mesh.demo.scenes.render import DETECTOR_REDUCTION, Frame, detector_input, render
 from mesh.demo.scenes.site import ZONE, Site
 from mesh.demo.scenes.street import paint_background
-from mesh.demo.scenes.traffic import zone_truth
+from mesh.demo.scenes.traffic import CLEAR, zone_truth
+from mesh.demo.scenes.users import RoadUser
 
 DEMO_SEED_FIRST = 10_000_000
 """Demo seeds are added to this; training and evaluation seeds stay below it."""
@@ -61,10 +62,17 @@ class Camera:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One frame of a clip: the picture and the truth."""
+    """One frame of a clip: the picture and the truth.
+
+    Attributes:
+        frame: the camera's frame, with a box for each road user in view.
+        truth: 1 a vehicle stands in the bike lane, 0 none touches it, -1 neither.
+        visible: which share of the vehicle in the lane is to be seen; 0 without one.
+    """
 
     frame: Frame
     truth: int
+    visible: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ class Clip:
     Attributes:
         frames: uint8 [n, 144, 256, 3].
         truth: int8 [n]: 1 a vehicle stands in the bike lane, 0 none touches it, -1 neither.
-        visible: float32 [n]: which share of the culprit is to be seen; 0 without one.
+        visible: float32 [n]: which share of the vehicle in the lane is to be seen.
     """
 
     frames: NDArray[np.uint8]
@@ -96,27 +104,25 @@ def shots(
     Yields:
         The frames, with the truth.
     """
-    traffic = np.random.default_rng([DEMO_SEED_FIRST + seed, CLIP_STREAM])
     noise = np.random.default_rng([DEMO_SEED_FIRST + seed, NOISE_STREAM])
-    culprits = [Culprit(incident, traffic, FRAME_S) for incident in incidents]
-    flow = Flow(traffic, culprits)
-    for _ in range(frames):
-        users = flow.users()
+    for users in _moments(seed, frames, incidents):
         frame = render(camera.site, camera.look, users, camera.background, noise)
-        yield Shot(frame, zone_truth(users))
-        flow.step()
+        shown = [box.visible for box in frame.boxes if zone_truth([users[box.index]]) != CLEAR]
+        yield Shot(frame, zone_truth(users), max(shown, default=0.0))
 
 
 def truth_of(seed: int, frames: int, incidents: Sequence[IncidentSpec] = ()) -> list[int]:
     """The truth of a clip without rendering it."""
-    traffic = np.random.default_rng([DEMO_SEED_FIRST + seed, CLIP_STREAM])
-    culprits = [Culprit(incident, traffic, FRAME_S) for incident in incidents]
-    flow = Flow(traffic, culprits)
-    truth: list[int] = []
+    return [zone_truth(users) for users in _moments(seed, frames, incidents)]
+
+
+def _moments(seed: int, frames: int, incidents: Sequence[IncidentSpec]) -> Iterator[list[RoadUser]]:
+    """Who is where in each frame; culprits come first."""
+    rng = np.random.default_rng([DEMO_SEED_FIRST + seed, CLIP_STREAM])
+    flow = Flow(rng, [Culprit(incident, rng, FRAME_S) for incident in incidents])
     for _ in range(frames):
-        truth.append(zone_truth(flow.users()))
+        yield flow.users()
         flow.step()
-    return truth
 
 
 def render_clip(
@@ -129,8 +135,7 @@ def render_clip(
     for shot in shots(camera, seed, frames, incidents):
         pictures.append(detector_input(shot.frame.pixels))
         truth.append(shot.truth)
-        culprit = [box.visible for box in shot.frame.boxes if incidents and box.index == 0]
-        visible.append(culprit[0] if culprit else 0.0)
+        visible.append(shot.visible)
     return Clip(np.stack(pictures), np.array(truth, np.int8), np.array(visible, np.float32))
 
 

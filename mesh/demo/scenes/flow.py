@@ -90,8 +90,8 @@ class Path:
 
 def _right_turn() -> list[Point2]:
     angles = np.linspace(0, math.pi / 2, 9).tolist()
-    arc = [(5.5 - 3.5 * math.cos(angle), 16.5 + 3.5 * math.sin(angle)) for angle in angles]
-    return [(NEAR_LANE_X, -30.0), (NEAR_LANE_X, 15.0), *arc, (45.0, EAST_LANE_Y)]
+    arc = [(5.25 - 3.5 * math.cos(angle), 16.5 + 3.5 * math.sin(angle)) for angle in angles]
+    return [(NEAR_LANE_X, -30.0), *arc, (45.0, EAST_LANE_Y)]
 
 
 @dataclass(frozen=True, slots=True)

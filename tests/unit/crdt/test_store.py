@@ -107,7 +107,7 @@ def test_an_unpublished_own_entry_gives_way(tmp_path: Path) -> None:
         store.append(Batch(own=tuple(first)))
         store.append(Batch(own=tuple(second)))
         assert store.load().entries == tuple(second)
-        store.append(Batch(discarded=(second[1],)))
+        store.append(Batch(dropped=(second[1],)))
         assert store.load().entries == (second[0],)
 
 

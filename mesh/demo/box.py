@@ -1,0 +1,297 @@
+"""The application on one box: a camera, a detector, a signal controller, and what links them.
+
+A consumer of the public API like any other. Frames come from the box's own camera file at four a
+second; what the detector confirms becomes an event; what others report becomes a request to the own
+controller, once an incident. Nothing here knows the script of the scene.
+"""
+
+import gc
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import trio
+from numpy.typing import NDArray
+
+from identity.encoding import Value
+from inference.detector import Change, Confirmation, Detector, Sighting
+from inference.onnx import load_model
+from inference.runtime import Runtime
+from mesh.choreography.trace import Stage
+from mesh.config import load_config
+from mesh.demo.events import BikeLaneBlocked, Notice
+from mesh.demo.rule import reaction_to
+from mesh.demo.scenery import load_camera
+from mesh.demo.scenes.flow import FRAME_S
+from mesh.demo.signals import SignalController, SignalPlan
+from mesh.node import Node, load_secret, open_prepared_node, read_invite
+from mesh.node.control import ControlError, Verb, serve_control, socket_path
+from mesh.units import MS, SECOND, km
+
+__all__ = ["BoxOptions", "run_box"]
+
+INTEREST = km(0.6)
+"""How far a box listens, metres."""
+RECORDS_MAX = 20_000
+"""Rows of one kind that a box keeps for the report."""
+TTL_MS = 1500
+"""How long after it was sealed an incident may be reacted to, milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxOptions:
+    """What a demo box is told.
+
+    Attributes:
+        config: its configuration file.
+        approach: the neighbour whose approach its camera watches; "" without a camera.
+        scene: directory of the camera files.
+        model: ONNX file.
+        phase: its camera's place within a frame's time, 0 to 1.
+    """
+
+    config: str
+    approach: str
+    scene: str
+    model: str
+    phase: float
+
+
+@dataclass(slots=True)
+class _Record:
+    """What the box did, for the report."""
+
+    frames: int = 0
+    frames_late: int = 0
+    published: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
+    entered: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
+    requests: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
+    notices: list[bytes] = field(default_factory=list[bytes])
+
+
+class Box:
+    """One box of the demo."""
+
+    def __init__(self, node: Node, options: BoxOptions, runtime: Runtime) -> None:
+        self.node = node
+        self.options = options
+        self.runtime = runtime
+        self.record = _Record()
+        self.controller = SignalController(SignalPlan(), time.monotonic_ns())
+        self._play = trio.Event()
+        self._start_ns = 0
+        self._finished = trio.Event()
+
+    # ---------------------------------------------------------------------------- reacting
+
+    async def react(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Listen, and ask the own controller for what the rule says."""
+        node = self.node
+        async with node.nearby(BikeLaneBlocked, within=INTEREST) as incidents:
+            task_status.started()
+            async for seen in incidents:
+                entered_ns = time.monotonic_ns()
+                self._note(
+                    self.record.entered, {"event": seen.event_id, "entered_ns": entered_ns}
+                )
+                graph, me = node.place.graph, node.place.name
+                reaction = reaction_to(graph, me, seen.place, seen.value.approach)
+                if reaction is None or not seen.claim():
+                    continue
+                now_ns = time.monotonic_ns()
+                decision = self.controller.request(
+                    reaction.kind, reaction.seconds, seen.incident_id.hex(), now_ns
+                )
+                row = {
+                    "event": seen.event_id,
+                    "incident": seen.incident_id,
+                    "kind": reaction.kind,
+                    "seconds_ms": round(reaction.seconds * 1000),
+                    "requested_ns": now_ns,
+                    "outcome": decision.outcome.value,
+                    "reason": decision.reason,
+                }
+                self._note(self.record.requests, row)
+
+    async def listen(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Note which notices were accepted."""
+        async with self.node.listen(Notice) as notices:
+            task_status.started()
+            async for seen in notices:
+                if len(self.record.notices) < RECORDS_MAX:
+                    self.record.notices.append(seen.event_id)
+
+    # ----------------------------------------------------------------------------- seeing
+
+    async def watch(self) -> None:
+        """Play the camera from the moment it is told, and publish what the detector confirms."""
+        while True:
+            await self._play.wait()
+            self._play = trio.Event()
+            frames, calibration = load_camera(Path(self.options.scene), self.node.name)
+            await self._watch(frames, Detector(self.runtime, calibration))
+            self._finished.set()
+
+    async def _watch(self, frames: NDArray[np.uint8], detector: Detector) -> None:
+        confirmation = Confirmation()
+        first: bytes | None = None
+        period_ns = round(FRAME_S * SECOND)
+        offset_ns = round(self.options.phase * period_ns)
+        for number in range(len(frames)):
+            due_ns = self._start_ns + offset_ns + number * period_ns
+            await trio.sleep(max(0.0, (due_ns - time.monotonic_ns()) / SECOND))
+            grabbed_ns = time.monotonic_ns()
+            self.record.frames_late += grabbed_ns - due_ns > period_ns
+            image = np.ascontiguousarray(frames[number])
+            sighting: Sighting = await trio.to_thread.run_sync(detector.look, image)
+            inferred_ns = time.monotonic_ns()
+            self.record.frames += 1
+            step = confirmation.feed(sighting.confidence)
+            if step.change not in (Change.BEGIN, Change.UPDATE):
+                continue
+            if step.change is Change.BEGIN:
+                first = None
+            stamps = {Stage.FRAME_GRABBED: grabbed_ns, Stage.INFERRED: inferred_ns}
+            event_id = await self._publish(number, first, step.confidence, stamps)
+            first = first or event_id
+
+    async def _publish(
+        self, number: int, first: bytes | None, confidence: float, stamps: Mapping[Stage, int]
+    ) -> bytes:
+        sealed_ns = time.monotonic_ns()
+        event = await self.node.publish(
+            BikeLaneBlocked(approach=self.options.approach, confidence=confidence),
+            model=self.runtime.model.digest,
+            because=(first,) if first else (),
+            ttl_ms=TTL_MS,
+        )
+        row = {
+            "event": event.id,
+            "incident": first or event.id,
+            "frame": number,
+            "grabbed_ns": stamps[Stage.FRAME_GRABBED],
+            "inferred_ns": stamps[Stage.INFERRED],
+            "sealed_ns": sealed_ns,
+            "sent_ns": time.monotonic_ns(),
+        }
+        self._note(self.record.published, row)
+        return event.id
+
+    def _note(self, rows: list[dict[str, object]], row: dict[str, object]) -> None:
+        if len(rows) < RECORDS_MAX:
+            rows.append(row)
+
+    # ---------------------------------------------------------------------------- console
+
+    def verbs(self) -> Mapping[str, Verb]:
+        """What the demo asks of a box."""
+        return {
+            "links": self._links,
+            "notice": self._notice,
+            "play": self._start,
+            "refusals": self._refusals,
+            "report": self._report,
+            "view": self._view,
+        }
+
+    async def _links(self, request: Mapping[str, Value]) -> Mapping[str, object]:
+        del request
+        mind = self.node.statistics().mind
+        return {
+            "links": [
+                {"peer": link.peer, "class": link.peer_class, "reason": link.reason}
+                for link in mind.links
+            ],
+            "seen": list(mind.presence.seen),
+        }
+
+    async def _refusals(self, request: Mapping[str, Value]) -> Mapping[str, object]:
+        del request
+        recent = self.node.statistics().mind.admission.recent
+        return {
+            "refused": [[refusal.event_id or b"", refusal.reason.value] for refusal in recent],
+            "accepted": list(self.record.notices),
+        }
+
+    async def _view(self, request: Mapping[str, Value]) -> Mapping[str, object]:
+        """Who holds a name in our view, and whether an entry counts in it."""
+        name, entry = request.get("name"), request.get("entry")
+        replica = self.node.mind.replica
+        members = self.node.membership.get(str(name))
+        counting = isinstance(entry, bytes) and entry in replica.authority.counting
+        held = isinstance(entry, bytes) and replica.entry(entry) is not None
+        return {
+            "digest": replica.authority.digest,
+            "holders": [[m.key, m.epoch, m.current] for m in members],
+            "entry_counts": counting,
+            "entry_held": held,
+        }
+
+    async def _notice(self, request: Mapping[str, Value]) -> Mapping[str, object]:
+        event = await self.node.publish(
+            Notice(text=str(request.get("text"))), scope=2, model=self.runtime.model.digest
+        )
+        return {"event": event.id, "wire": event.wire}
+
+    async def _start(self, request: Mapping[str, Value]) -> Mapping[str, object]:
+        at_ns = request.get("at_ns")
+        if not isinstance(at_ns, int):
+            raise ControlError("play: expected at_ns, monotonic nanoseconds")
+        self._start_ns = at_ns
+        gc.collect()
+        gc.freeze()
+        self._play.set()
+        return {}
+
+    async def _report(self, request: Mapping[str, Value]) -> Mapping[str, object]:
+        del request
+        record = self.record
+        mind = self.node.mind
+        traces = {
+            trace.event_id: {stage.value: ns for stage, ns in trace.stamps.items()}
+            for trace in mind.speaking.traces.traces()
+        }
+        usage = time.process_time_ns()
+        return {
+            "finished": self._finished.is_set(),
+            "frames": record.frames,
+            "frames_late": record.frames_late,
+            "published": record.published,
+            "entered": record.entered,
+            "requests": record.requests,
+            "received": [
+                [event, stamps["received"]]
+                for event, stamps in traces.items()
+                if "received" in stamps
+            ],
+            "cpu_ns": usage,
+            "gaps": sum(gap.missed for gap in mind.statistics().admission.gaps.values()),
+        }
+
+
+async def run_box(options: BoxOptions, ready: trio.Event | None = None) -> None:
+    """Run one box until cancelled."""
+    path = Path(options.config)
+    config = load_config(path)
+    runtime = await trio.to_thread.run_sync(load_model, options.model)
+    invite = read_invite(config.path(config.invite))
+    async with open_prepared_node(config, load_secret(config), invite) as node:
+        box = Box(node, options, runtime)
+        async with trio.open_nursery() as nursery:
+            await _placed(node)
+            await nursery.start(box.react)
+            await nursery.start(box.listen)
+            nursery.start_soon(box.watch)
+            since_ms = time.time_ns() // MS
+            await node.facts.runs(models=[(runtime.model.digest, since_ms)])
+            await nursery.start(serve_control, socket_path(path), box.verbs())
+            if ready is not None:
+                ready.set()
+
+
+async def _placed(node: Node) -> None:
+    """Wait until the own place is known: it came with the invite, or comes with the first sync."""
+    while node.place.degrees is None:
+        await node.membership_changed()

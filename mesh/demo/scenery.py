@@ -1,0 +1,72 @@
+"""The scene's own process: renders every camera's clip ahead, and keeps the truth to itself.
+
+Rendering costs some twenty milliseconds a frame and would starve the detectors beside it, so all
+frames exist before the first is shown. A box is given the file of its own camera: pixels and the
+camera's calibration, no truth.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.detector import Calibration
+from mesh.demo.plan import ScenePlan
+from mesh.demo.scenes.clip import Camera, render_clip
+
+__all__ = ["CameraTruth", "camera_files", "load_camera", "load_truth", "render_cameras"]
+
+
+@dataclass(frozen=True, slots=True)
+class CameraTruth:
+    """What really happened before one camera.
+
+    Attributes:
+        truth: int8 [frames]: 1 a vehicle stands in the bike lane, 0 none touches it, -1 between.
+        visible: float32 [frames]: which share of the culprit is to be seen.
+    """
+
+    truth: NDArray[np.int8]
+    visible: NDArray[np.float32]
+
+
+def camera_files(directory: Path, box: str) -> tuple[Path, Path, Path]:
+    """Return where a camera's frames, calibration and truth lie."""
+    stem = box.replace("/", "-")
+    return (
+        directory / f"{stem}.frames.npy",
+        directory / f"{stem}.camera.json",
+        directory / f"{stem}.truth.npz",
+    )
+
+
+def render_cameras(plan: ScenePlan, boxes: list[str], directory: Path) -> None:
+    """Render the clips of some boxes, one after the other."""
+    for box in boxes:
+        camera_plan = plan.cameras[box]
+        camera = Camera(camera_plan.seed, night=camera_plan.night)
+        clip = render_clip(camera, camera_plan.seed, plan.frames, camera_plan.incidents)
+        frames, calibration, truth = camera_files(directory, box)
+        np.savez(truth, truth=clip.truth, visible=clip.visible)
+        values = {"to_ground": camera.calibration.to_ground, "zone": camera.calibration.zone}
+        calibration.write_text(json.dumps(values))
+        part = frames.with_suffix(".part.npy")
+        np.save(part, clip.frames)
+        part.rename(frames)
+
+
+def load_camera(directory: Path, box: str) -> tuple[NDArray[np.uint8], Calibration]:
+    """Return a camera's frames [n, 144, 256, 3], mapped from its file, and its calibration."""
+    frames, calibration, _ = camera_files(directory, box)
+    values = json.loads(calibration.read_text())
+    rows = tuple(tuple(float(value) for value in row) for row in values["to_ground"])
+    zone = tuple(float(value) for value in values["zone"])
+    return np.load(frames, mmap_mode="r"), Calibration(to_ground=rows, zone=zone)
+
+
+def load_truth(directory: Path, box: str) -> CameraTruth:
+    """Return what really happened before a camera."""
+    with np.load(camera_files(directory, box)[2]) as data:
+        return CameraTruth(data["truth"], data["visible"])

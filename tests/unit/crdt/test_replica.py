@@ -1,0 +1,274 @@
+"""The replica, case by case: what an offer answers, and what sync and the store are given."""
+
+import pytest
+
+from crdt.entry import Entry, FeedId, Lane, parse_entry
+from crdt.replica import Offer, Replica
+from identity.genesis import RootVerdict
+from tests.laws.writing import Fleet, cut_at, grant, pin, public, put, revoke
+
+from .worlds import NOTE, PEN, batch_views, offer_all, one_box, replica_of, views
+
+FEED = FeedId(public("box"), Lane.AUTH, 0)
+
+
+def with_notes(count: int) -> tuple[Fleet, list[Entry], Replica]:
+    fleet = one_box()
+    notes = fleet.write_all("box", [NOTE] * count)
+    return fleet, notes, offer_all(replica_of(fleet), fleet.entries[:1])
+
+
+def junk(entry: Entry) -> Entry:
+    """Return a copy with a signature that is none."""
+    return parse_entry(bytes(64) + entry.raw)
+
+
+def test_an_offer_answers_what_became_of_the_entry() -> None:
+    fleet, notes, replica = with_notes(3)
+    assert replica.offer(notes[1]) is Offer.ORPHAN
+    assert replica.offer(notes[1]) is Offer.KNOWN
+    assert replica.entry(notes[1].id) is None
+    assert replica.offer(notes[0]) is Offer.STORED
+    assert replica.entry(notes[1].id) == notes[1]
+    assert replica.offer(notes[0]) is Offer.KNOWN
+    assert replica.offer(junk(notes[0])) is Offer.KNOWN
+    assert replica.offer(fleet.write("nobody", NOTE)) is Offer.UNKNOWN_AUTHOR
+    assert replica.offer(Fleet(roots=2).write("box", NOTE)) is Offer.INVALID
+    assert [entry.id for entry in replica.drain_new()] == [
+        fleet.entries[0].id,
+        notes[0].id,
+        notes[1].id,
+    ]
+    assert "3 entries" in repr(replica)
+
+
+def test_known_authors_stay_known_whatever_cuts_say() -> None:
+    fleet, notes, replica = with_notes(1)
+    fleet.write("bank", revoke("box", "city/n/0", []), after=fleet.entries[0])
+    replica.offer(fleet.entries[-1])
+    assert replica.is_known_author(public("box"))
+    assert not replica.is_known_author(public("nobody"))
+    assert replica.offer(notes[0]) is Offer.STORED
+    assert notes[0].id not in replica.authority.surviving
+
+
+def test_grants_reach_in_any_order() -> None:
+    fleet = Fleet()
+    caps = [{"verb": "grant", "names": "city"}, *PEN]
+    fleet.declare(grant("bank", "a", 1, 1, caps))
+    fleet.write("bank", grant("north", "city/n", 2, 1, caps))
+    fleet.write("north", grant("box", "city/n/0", 3, 1, PEN))
+    late = fleet.write("box", NOTE)
+    fleet.declare(grant("north", "b", 1, 1, [PEN[0]]))
+    replica = Replica(fleet.genesis)
+    assert replica.offer_root(fleet.statements[1]) is RootVerdict.GAP
+    assert replica.offer(fleet.entries[0]) is Offer.UNKNOWN_AUTHOR
+    for statement in fleet.statements:
+        assert replica.offer_root(statement) is RootVerdict.ACCEPTED
+    assert replica.offer_root(fleet.statements[0]) is RootVerdict.KNOWN
+    assert replica.offer(fleet.entries[1]) is Offer.STORED
+    assert not replica.is_known_author(public("box"))
+    assert replica.offer(late) is Offer.UNKNOWN_AUTHOR
+    assert replica.offer(fleet.entries[0]) is Offer.STORED
+    assert replica.is_known_author(public("box"))
+    assert replica.offer(late) is Offer.STORED
+
+
+def test_views_are_the_same_objects_until_something_changes() -> None:
+    fleet, notes, replica = with_notes(2)
+    authority, registers = replica.authority, replica.registers
+    status = replica.status(Lane.STATE)
+    replica.offer(notes[1])
+    replica.offer(fleet.entries[0])
+    assert replica.authority is authority
+    assert replica.registers is registers
+    assert replica.status(Lane.STATE) is status
+    said = fleet.write("box", ("status", {"topic": "x", "value": 1}), lane=Lane.STATE)
+    replica.offer(said)
+    assert replica.authority is authority
+    assert replica.status(Lane.STATE) is not status
+    replica.offer(notes[0])
+    assert replica.authority is not authority
+
+
+def test_heads_tips_walks_and_segments_follow_the_branches() -> None:
+    fleet, notes, replica = with_notes(4)
+    twin = fleet.write("box", put("city/n/plan", 2), after=notes[1])
+    assert replica.tips(FEED) == ()
+    assert replica.head(FEED) is None
+    assert list(replica.walk(FEED, notes[0].id)) == []
+    offer_all(replica, notes)
+    assert replica.feeds() == sorted([fleet.entries[0].feed, FEED])
+    assert replica.tips(FEED) == (notes[3].id,)
+    replica.offer(twin)
+    assert replica.tips(FEED) == tuple(sorted([notes[3].id, twin.id]))
+    assert replica.head(FEED) == notes[3]
+    assert list(replica.walk(FEED, notes[3].id)) == notes[::-1]
+    assert list(replica.walk(FEED, twin.id, below=2)) == [notes[1], notes[0]]
+    assert list(replica.walk(FeedId(public("box"), 0, 9), twin.id)) == []
+    assert list(replica.walk(fleet.entries[0].feed, twin.id)) == []
+    assert replica.segment(FEED, twin.id, 0) == [notes[1], twin]
+    assert replica.segment(FEED, notes[3].id, -1) == notes
+    assert replica.segment(FEED, twin.id, 2) == []
+    pair = tuple(sorted((notes[2], twin), key=lambda entry: entry.id))
+    assert replica.evidence(FEED) == (pair,)
+    assert replica.evidence(fleet.entries[0].feed) == ()
+    assert set(replica.entries()) == set(fleet.entries)
+
+
+def test_what_rulings_name_and_nobody_sent_is_wanted() -> None:
+    fleet, notes, replica = with_notes(4)
+    assert replica.wanted() == []
+    fleet.write("bank", revoke("box", "city/n/0", cut_at(notes[3])), after=fleet.entries[0])
+    replica.offer(fleet.entries[-1])
+    assert replica.wanted() == [(FEED, 3, notes[3].id)]
+    replica.offer(notes[3])
+    assert replica.wanted() == [(FEED, 2, notes[2].id)]
+    replica.offer(notes[0])
+    replica.offer(notes[2])
+    assert replica.wanted() == [(FEED, 1, notes[1].id)]
+    replica.offer(notes[1])
+    assert replica.wanted() == []
+
+
+@pytest.mark.parametrize("which", ["lower incarnation", "before the snapshot", "wrong place"])
+def test_what_can_never_be_had_is_not_wanted(which: str) -> None:
+    fleet, _, replica = with_notes(0)
+    said = ("status", {"topic": "x", "value": 1})
+    lower = fleet.write("box", said, lane=Lane.STATE, inc=1)
+    first = fleet.write("box", said, lane=Lane.STATE, inc=2)
+    snap = fleet.write("box", ("snap", {"map": {}}), after=first)
+    named = {"lower incarnation": lower, "before the snapshot": first, "wrong place": snap}[which]
+    body = dict(pin(named)[1])
+    if which == "wrong place":
+        body["seq"] = 7
+    fleet.write("bank", ("pin", body), after=fleet.entries[0])
+    replica.offer(fleet.entries[-1])
+    assert replica.wanted() == [(named.feed, body["seq"], named.id)]
+    replica.offer(snap)
+    assert replica.wanted() == []
+
+
+def test_a_snapshot_and_a_higher_incarnation_drop_what_they_supersede() -> None:
+    fleet, _, replica = with_notes(0)
+    said = ("status", {"topic": "x", "value": 1})
+    old = fleet.write("box", said, lane=Lane.STATE, inc=1)
+    first = fleet.write("box", said, lane=Lane.STATE, inc=2)
+    snap = fleet.write("box", ("snap", {"map": {"x": 2}}), after=first)
+    offer_all(replica, [old])
+    replica.drain_new()
+    offer_all(replica, [first])
+    assert replica.drain_dropped() == [old]
+    assert replica.offer(old) is Offer.OVER_LIMIT
+    offer_all(replica, [snap])
+    assert replica.drain_dropped() == []
+    assert replica.drain_new() == [snap]
+    assert replica.tips(snap.feed) == (snap.id,)
+
+
+def test_a_segment_is_taken_on_the_word_of_its_last_entry() -> None:
+    fleet, notes, replica = with_notes(3)
+    assert replica.offer(notes[0], verified=False) is Offer.STORED
+    assert replica.offer(junk(notes[1]), verified=False) is Offer.STORED
+    assert replica.offer(notes[2]) is Offer.STORED
+    assert replica.has_signature(notes[0].id)
+    assert replica.has_signature(notes[2].id)
+    assert not replica.has_signature(bytes(32))
+    replica.drain_new()
+    assert replica.offer(notes[1]) is Offer.KNOWN
+    assert [entry.sig for entry in replica.drain_new()] == [notes[1].sig]
+    assert replica.has_signature(notes[1].id)
+    assert views(replica) == batch_views(fleet, fleet.entries)
+
+
+def test_a_junk_copy_is_forgotten_when_it_should_speak_for_itself() -> None:
+    _, notes, replica = with_notes(3)
+    replica.offer(notes[0])
+    replica.offer(junk(notes[1]), verified=False)
+    replica.offer(notes[2])
+    assert notes[2].id in replica.authority.surviving
+    assert not replica.has_signature(notes[1].id)
+    assert replica.entry(notes[1].id) is None
+    assert replica.entry(notes[2].id) is None
+    assert notes[2].id not in replica.authority.surviving
+    assert replica.offer(notes[1]) is Offer.STORED
+    assert replica.entry(notes[2].id) == notes[2]
+
+
+def test_a_junk_copy_convicts_nobody() -> None:
+    fleet, notes, replica = with_notes(2)
+    twin = fleet.write("box", put("city/n/plan", 2), after=notes[0])
+    replica.offer(notes[0])
+    replica.offer(junk(twin), verified=False)
+    assert replica.offer(notes[1]) is Offer.STORED
+    assert replica.evidence(FEED) == ()
+    assert replica.entry(twin.id) is None
+    assert not replica.authority.standings[replica.authority.by_name("city/n/0")[0]].undecided
+    assert replica.offer(junk(twin), verified=False) is Offer.INVALID
+    assert replica.offer(twin, verified=False) is Offer.STORED
+    assert len(replica.evidence(FEED)) == 1
+
+
+def test_a_junk_orphan_is_replaced_by_a_good_copy() -> None:
+    _, notes, replica = with_notes(2)
+    assert replica.offer(junk(notes[1]), verified=False) is Offer.ORPHAN
+    assert replica.offer(notes[1]) is Offer.KNOWN
+    replica.offer(notes[0])
+    held = replica.entry(notes[1].id)
+    assert held is not None
+    assert held.sig == notes[1].sig
+
+
+def test_evidence_of_orphans_is_kept_and_gives_way_to_smaller() -> None:
+    fleet, notes, replica = with_notes(3)
+    rivals = [fleet.write("box", put("city/n/plan", n), after=notes[1]) for n in range(3)]
+    seconds = sorted([notes[2], *rivals], key=lambda entry: entry.id)
+    offers = [replica.offer(entry) for entry in reversed(seconds)]
+    assert offers == [Offer.ORPHAN, Offer.STORED, Offer.STORED, Offer.STORED]
+    assert replica.evidence(FEED) == ((seconds[0], seconds[1]),)
+    assert replica.statistics().kept == 3
+    assert replica.statistics().waiting == 2
+    assert replica.tips(FEED) == ()
+    lower = fleet.write("box", put("city/n/plan", 9), after=notes[0])
+    offer_all(replica, [notes[1], lower])
+    assert replica.evidence(FEED)[0][0].seq == 1
+    assert replica.statistics().kept == 3
+    offer_all(replica, notes)
+    assert replica.statistics().kept == len(fleet.entries)
+    assert replica.statistics().waiting == 0
+    assert views(replica) == batch_views(fleet, fleet.entries)
+
+
+def test_the_floor_can_cut_off_a_branch() -> None:
+    fleet, _, replica = with_notes(0)
+    said = ("status", {"topic": "x", "value": 1})
+    root = fleet.write("box", said, lane=Lane.STATE)
+    branch = [root]
+    for number in range(3):
+        value = ("status", {"topic": "y", "value": number})
+        branch.append(fleet.write("box", value, after=branch[-1]))
+    snap = fleet.write("box", ("snap", {"map": {}}), after=root)
+    offer_all(replica, branch)
+    assert replica.statistics().waiting == 0
+    assert replica.offer(snap) is Offer.STORED
+    assert replica.tips(root.feed) == (snap.id,)
+    assert set(replica.evidence(root.feed)[0]) == {branch[1], snap}
+    assert replica.statistics().waiting == 2
+    assert views(replica) == batch_views(fleet, fleet.entries)
+
+
+def test_an_unbegun_incarnation_convicts_once_it_begins() -> None:
+    fleet, _, replica = with_notes(0)
+    said = ("status", {"topic": "x", "value": 1})
+    first = fleet.write("box", said, lane=Lane.STATE, inc=3)
+    second = [
+        fleet.write("box", ("status", {"topic": "y", "value": n}), after=first) for n in range(2)
+    ]
+    third = [fleet.write("box", said, after=one) for one in second]
+    offer_all(replica, third)
+    box = replica.authority.by_name("city/n/0")[0]
+    assert replica.authority.current(box)
+    assert views(replica) == batch_views(fleet, [fleet.entries[0], *third])
+    replica.offer(first)
+    assert not replica.authority.current(box)
+    assert views(replica) == batch_views(fleet, [fleet.entries[0], first, *third])

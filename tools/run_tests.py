@@ -1,0 +1,120 @@
+"""What `make test` runs: every test, and the branch coverage that the pure floors must keep.
+
+Two passes. The tests that only think are shared out over the cores and watched by coverage; those
+marked `live` (real sockets, real processes, real deadlines) then run one at a time and unwatched,
+so that neither a neighbour nor a tracer is in their latency. With arguments this is plain pytest
+with those arguments (`make test ARGS='-x tests/laws'`), and nothing is measured.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import coverage
+
+__all__ = ["main"]
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "out" / "tests"
+
+BRANCHES_COVERED_MIN = 0.90
+"""Of every pure floor by itself: a floor cannot hide behind a better one."""
+
+PROCESSES = 2
+"""What the ten minutes of `make test` are promised for; more cores gain little."""
+
+NOTHING_COLLECTED = 5
+"""pytest's exit status when no test matches."""
+
+FLOORS = {
+    "identity": "identity/",
+    "crdt": "crdt/",
+    "mesh.gossip": "mesh/gossip/",
+    "mesh.coordination": "mesh/coordination/",
+    "mesh.choreography": "mesh/choreography/",
+    "mesh.mind": "mesh/mind/",
+}
+IMPURE = ("identity/keystore.py", "crdt/store.py", "crdt/projection.py")
+
+
+def run_pytest(name: str, *arguments: str, measured: bool) -> tuple[int, dict[str, int]]:
+    """Run pytest once.
+
+    Returns:
+        Its exit status, and how many tests there were of each outcome.
+    """
+    report = OUT / f"{name}.xml"
+    environment = dict(os.environ)
+    if measured:
+        environment["COVERAGE_PROCESS_START"] = str(ROOT / "pyproject.toml")
+        environment["COVERAGE_FILE"] = str(OUT / "coverage")
+    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments]
+    status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    counts = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
+    if report.exists():
+        for suite in ElementTree.parse(report).iter("testsuite"):
+            for outcome in counts:
+                counts[outcome] += int(suite.get(outcome, 0))
+    return (0 if status == NOTHING_COLLECTED else status), counts
+
+
+def measure_floors() -> list[str]:
+    """Print the floors' table.
+
+    Returns:
+        The floors whose branches are covered too thinly.
+    """
+    measured = coverage.Coverage(data_file=str(OUT / "coverage"))
+    measured.combine()
+    measured.json_report(outfile=str(OUT / "coverage.json"))
+    files = json.loads((OUT / "coverage.json").read_text())["files"]
+    thin: list[str] = []
+    print(f"\n{'pure floor':<20}{'statements':>11}{'covered':>9}{'branches':>10}{'covered':>9}")
+    for floor, folder in FLOORS.items():
+        rows = [
+            row["summary"]
+            for path, row in files.items()
+            if path.startswith(folder) and path not in IMPURE
+        ]
+        statements, executed, branches, taken = (
+            sum(row[key] for row in rows)
+            for key in ("num_statements", "covered_lines", "num_branches", "covered_branches")
+        )
+        share = taken / max(branches, 1)
+        print(
+            f"{floor:<20}{statements:>11}{executed / max(statements, 1):>9.1%}"
+            f"{branches:>10}{share:>9.1%}"
+        )
+        if share < BRANCHES_COVERED_MIN:
+            thin.append(f"{floor} covers {share:.1%} of its branches")
+    return thin
+
+
+def main() -> int:
+    """Run both passes, print what they found; the exit status says whether all is well."""
+    if len(sys.argv) > 1:
+        return subprocess.call([sys.executable, "-m", "pytest", *sys.argv[1:]], cwd=ROOT)
+    started = time.monotonic()
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True)
+    thinking, first = run_pytest("thinking", "-n", str(PROCESSES), "-m", "not live", measured=True)
+    acting, second = run_pytest("live", "-m", "live", measured=False)
+    counts = {outcome: first[outcome] + second[outcome] for outcome in first}
+    failed = counts["failures"] + counts["errors"]
+    problems = [] if not (thinking or acting) else ["tests failed"]
+    problems += measure_floors()
+    print()
+    for problem in problems:
+        print(f"make test: {problem} (wanted: no failure, {BRANCHES_COVERED_MIN:.0%} of branches)")
+    passed = counts["tests"] - failed - counts["skipped"]
+    print(f"{passed} passed, {failed} failed in {time.monotonic() - started:.0f} s", flush=True)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
