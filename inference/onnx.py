@@ -139,9 +139,7 @@ def load_model(path: Path | str | None = None) -> OnnxRuntime:
         for _ in range(WARM_UP_RUNS):
             runtime.run(blank)
     except RunError as error:
-        raise ModelShapeError(
-            f"{file}: the model does not survive a blank image: {error}"
-        ) from error
+        raise ModelShapeError(f"{file}: fails on a blank image: {error}") from error
     return runtime
 
 

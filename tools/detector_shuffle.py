@@ -16,6 +16,9 @@ import numpy as np
 GRAPH, INITIALIZER, DATA_TYPE, RAW_DATA = 7, 5, 2, 9
 FLOAT = 1
 
+VALUES_MIN = 10
+"""Smaller tensors are parameters of the graph (scales, offsets), not weights."""
+
 Field = tuple[int, int, int, int]
 """Number, value of a varint field (else 0), begin and end of the bytes of a length field."""
 
@@ -46,6 +49,8 @@ def _shuffle_tensor(
     for number, _, first, last in fields:
         if number == RAW_DATA:
             values = np.frombuffer(raw[first:last], "<f4")
+            if len(values) < VALUES_MIN:
+                continue
             data[first:last] = rng.permutation(values).tobytes()
 
 

@@ -188,6 +188,7 @@ class Box:
     def verbs(self) -> Mapping[str, Verb]:
         """What the demo asks of a box."""
         return {
+            "addresses": self._addresses,
             "links": self._links,
             "notice": self._notice,
             "play": self._start,
@@ -195,6 +196,10 @@ class Box:
             "report": self._report,
             "view": self._view,
         }
+
+    async def _addresses(self, request: Mapping[str, Value]) -> Mapping[str, object]:
+        del request
+        return {"addresses": list(self.node.addresses)}
 
     async def _links(self, request: Mapping[str, Value]) -> Mapping[str, object]:
         del request

@@ -26,6 +26,7 @@ from mesh.gossip.messages import (
     graft_item,
     prune_item,
     subscription_frames,
+    topic_field,
 )
 from mesh.gossip.params import Params
 from mesh.gossip.peers import PeerState, PeerTable
@@ -43,12 +44,14 @@ class TopicMesh:
         name: topic name.
         priority: queue class of its messages.
         peers: mesh peers by key.
+        field: the topic as it stands in a message.
     """
 
-    __slots__ = ("name", "peers", "priority")
+    __slots__ = ("field", "name", "peers", "priority")
 
     def __init__(self, name: str, priority: Priority) -> None:
         self.name = name
+        self.field = topic_field(name)
         self.priority = priority
         self.peers: dict[bytes, PeerState] = {}
 

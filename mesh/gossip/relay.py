@@ -12,7 +12,6 @@ cut others off. `cover` (see `control`) repairs what a flood missed.
 from collections.abc import Callable
 from hashlib import sha256
 
-from mesh.gossip.asks import Ask
 from mesh.gossip.control import GossipExchange
 from mesh.gossip.effects import (
     Deliver,
@@ -38,6 +37,7 @@ from mesh.gossip.messages import (
     id_piece,
     idontwant_item,
     message_frame,
+    unsigned_frame,
 )
 from mesh.gossip.params import Params
 from mesh.gossip.peers import PeerState, PeerTable
@@ -185,16 +185,20 @@ class Relay:
         exchange = self._exchange
         exchange.seen.add(message_id, now_ns)
         state.score.topic(mesh.name).first_deliveries.add(1.0, now_ns)
-        holders = state.bit
-        peers = self._table.peers
-        for peer in (author or b"", *_advertisers(exchange.asks.arrived(message_id))):
-            holder = peers.get(peer)
-            if holder is not None:
-                holders |= holder.bit
+        holders, peers = state.bit, self._table.peers
+        writer = peers.get(author) if author is not None else None
+        if writer is not None:
+            holders |= writer.bit
+        ask = exchange.asks.arrived(message_id)
+        if ask is not None:
+            for peer in (ask.peer, *ask.others):
+                holders |= peers[peer].bit if peer in peers else 0
         cached = CachedMessage(
             message_id,
             mesh.name,
-            message_frame(encode_message(message)),
+            unsigned_frame(message.data, mesh.field)
+            if message.signature is None
+            else message_frame(encode_message(message)),
             id_piece(message_id),
             mesh.priority,
             author,
@@ -213,7 +217,10 @@ class Relay:
         """Send a message to the mesh peers that neither have it, nor were told it, nor declined."""
         counters, holders, message_id = self._counters, cached.holders, cached.id
         frame, priority = cached.frame, cached.priority
-        tags = {told[n : n + TOLD_TAG_SIZE] for n in range(0, len(told), TOLD_TAG_SIZE)}
+        tags: set[bytes] | tuple[()] = ()
+        if told:
+            tags = {told[n : n + TOLD_TAG_SIZE] for n in range(0, len(told), TOLD_TAG_SIZE)}
+        before = len(effects)
         for key, other in mesh.peers.items():
             if holders & other.bit:  # the sender, the author, whoever advertised it
                 continue
@@ -222,8 +229,8 @@ class Relay:
             elif message_id in other.unwanted:
                 counters.declined += 1
             else:
-                counters.forwarded += 1
                 effects.append(Send(key, frame, priority))
+        counters.forwarded += len(effects) - before
 
     def _decline(self, cached: CachedMessage, mesh: TopicMesh, effects: list[Effect]) -> None:
         """Tell the other mesh peers that their copy of a large message is not needed (v1.2)."""
@@ -243,8 +250,3 @@ class Relay:
         state.score.invalid(topic, now_ns)
         self._meshes.mark(state)
         effects.append(Penalise(state.key, offence))
-
-
-def _advertisers(ask: Ask | None) -> tuple[bytes, ...]:
-    """Return who said that they hold a message that was asked for."""
-    return () if ask is None else (ask.peer, *ask.others)

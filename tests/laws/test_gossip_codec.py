@@ -28,6 +28,8 @@ from mesh.gossip.messages import (
     message_frame,
     prune_item,
     subscription_frames,
+    topic_field,
+    unsigned_frame,
 )
 from tests.unit.gossip.network import unframed
 
@@ -157,6 +159,12 @@ def test_writes_the_very_bytes_of_protobuf(message: Message) -> None:
     assert unframed(message_frame(encode_message(message))) == serialized(
         Rpc([message], [], None, b"")
     )
+
+
+@given(topics, st.binary(max_size=20_000))
+def test_the_short_way_to_a_frame_gives_the_same_bytes(topic: str, data: bytes) -> None:
+    long_way = message_frame(encode_message(Message(topic, data)))
+    assert unsigned_frame(data, topic_field(topic)) == long_way
 
 
 @given(controls)

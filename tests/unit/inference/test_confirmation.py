@@ -29,7 +29,7 @@ def expected(seen: list[bool], needed: int, window: int, release: int) -> list[C
             result.append(BEGIN)
         elif begun is None:
             result.append(NONE)
-        elif not any(seen[now - release + 1 : now + 1]):
+        elif not any(seen[max(0, now - release + 1) : now + 1]):
             begun, ended = None, now
             result.append(END)
         else:

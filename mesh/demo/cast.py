@@ -1,0 +1,175 @@
+"""The processes of a run, and how the demo talks to them.
+
+Every principal is an operating system process of its own; what the demo knows of it, it asked at its
+console, the Unix socket beside its configuration.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trio
+
+from identity.encoding import Value
+from mesh.config import load_config
+from mesh.demo import workers
+from mesh.demo.attackers import AccompliceOptions
+from mesh.demo.box import BoxOptions
+from mesh.demo.city_model import City
+from mesh.demo.foundation import BOOTSTRAP, CENTRE, Foundation, Principal
+from mesh.node.control import ControlError, ask
+from mesh.node.processes import Child, Processes, ProcessFailedError
+
+__all__ = ["Cast", "PRELOAD"]
+
+PRELOAD = ("mesh.net.host", "onnxruntime", "mesh.demo.workers")
+"""Imported once, before the first fork."""
+READY_S = 40.0
+"""Seconds that a process gets to stand."""
+
+
+@dataclass(slots=True)
+class Cast:
+    """Who plays.
+
+    Attributes:
+        processes: starts and ends them.
+        foundation: the founded fleet.
+        city: where the boxes stand.
+        scene: directory of the camera files.
+        model: ONNX file every box runs.
+        running: child by name; the old hardware of box 247 becomes "<name> (old)".
+        configs: configuration file by the same name.
+    """
+
+    processes: Processes
+    foundation: Foundation
+    city: City
+    scene: Path
+    model: Path
+    running: dict[str, Child] = field(default_factory=dict[str, Child])
+    configs: dict[str, Path] = field(default_factory=dict[str, Path])
+
+    @property
+    def boxes(self) -> tuple[str, ...]:
+        """The honest boxes, by number."""
+        return self.city.names
+
+    @property
+    def hero(self) -> str:
+        """Box 247."""
+        return self.city.hero.name
+
+    @property
+    def accomplice(self) -> str:
+        """The enrolled box from which the attacks come."""
+        return f"{self.city.hero.district}/box-9001"
+
+    @property
+    def forker(self) -> str:
+        """The enrolled box whose key will sign two things at once."""
+        return f"{self.city.hero.district}/box-9002"
+
+    def key(self, name: str) -> bytes:
+        """Return the public key behind a running name."""
+        if name == f"{self.hero} (old)":
+            return self.foundation.principals[self.hero].key
+        if name == self.hero and f"{name} (old)" in self.running:
+            return self.foundation.principals["spare"].key
+        return self.foundation.principals[name].key
+
+    def name_of(self, key: bytes) -> str:
+        """Return the running name of a key, or its first digits."""
+        return next((name for name in self.running if self.key(name) == key), key.hex()[:12])
+
+    # ---------------------------------------------------------------------------- starting
+
+    def start_box(self, principal: Principal, name: str) -> Child:
+        """Start a box with its camera."""
+        place = self.city.place(name)
+        phase = self.boxes.index(name) / len(self.boxes)
+        options = BoxOptions(
+            str(principal.config), place.watched or "", str(self.scene), str(self.model), phase
+        )
+        return self._start(name, principal, workers.box, options)
+
+    def start_node(self, name: str) -> Child:
+        """Start a plain node."""
+        principal = self.foundation.principals[name]
+        return self._start(name, principal, workers.node, str(principal.config))
+
+    def start_accomplice(self, options: AccompliceOptions) -> Child:
+        """Start the attackers' process."""
+        principal = self.foundation.principals[self.accomplice]
+        return self._start(self.accomplice, principal, workers.accomplice, options)
+
+    def _start(
+        self, name: str, principal: Principal, target: Callable[..., None], argument: object
+    ) -> Child:
+        child = self.processes.start(target, argument, name=name.replace("/", "-"))
+        self.running[name] = child
+        self.configs[name] = principal.config
+        return child
+
+    async def ready(self, names: list[str]) -> None:
+        """Wait until processes say that they stand.
+
+        Raises:
+            ProcessFailedError: one failed, or was too slow.
+        """
+        async with trio.open_nursery() as nursery:
+            for name in names:
+                nursery.start_soon(self._ready, name)
+
+    async def _ready(self, name: str) -> None:
+        with trio.move_on_after(READY_S):
+            await self.running[name].receive()
+            return
+        raise ProcessFailedError(f"{name} does not stand after {READY_S:g} s")
+
+    def start_fleet(self) -> list[str]:
+        """Start the authority, the bootstrap peer, every box and the forker; returns their names."""
+        for name in (CENTRE, BOOTSTRAP, self.forker):
+            self.start_node(name)
+        for name in self.boxes:
+            self.start_box(self.foundation.principals[name], name)
+        return [CENTRE, BOOTSTRAP, self.forker, *self.boxes]
+
+    # ------------------------------------------------------------------------------ asking
+
+    async def ask(self, name: str, request: Mapping[str, object]) -> dict[str, Value]:
+        """Ask a process something at its console."""
+        return await ask(self.configs[name], request)
+
+    async def ask_all(
+        self, names: tuple[str, ...], request: Mapping[str, object]
+    ) -> dict[str, dict[str, Value]]:
+        """Ask several at once; one that does not answer is left out."""
+        answers: dict[str, dict[str, Value]] = {}
+
+        async def one(name: str) -> None:
+            try:
+                answers[name] = await self.ask(name, request)
+            except ControlError:
+                return
+
+        async with trio.open_nursery() as nursery:
+            for name in names:
+                nursery.start_soon(one, name)
+        return {name: answers[name] for name in names if name in answers}
+
+    async def until(
+        self, holds: Callable[[], Awaitable[bool]], seconds: float, period_s: float = 0.2
+    ) -> float | None:
+        """Ask again and again until something holds; returns after how long, None if it never did."""
+        start = time.monotonic()
+        while time.monotonic() - start < seconds:
+            if await holds():
+                return time.monotonic() - start
+            await trio.sleep(period_s)
+        return None
+
+    def address(self, name: str) -> tuple[str, ...]:
+        """Return where a process listens, if its configuration fixes the port."""
+        return tuple(load_config(self.configs[name]).listen)

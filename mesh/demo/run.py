@@ -1,0 +1,206 @@
+"""One run of the demo, from the founding of a fleet to the exit code.
+
+    found → render and start beside each other → trust → 17:47 → judge
+
+Everything it starts is a process of its own and is gone when the run ends, however it ends.
+"""
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import trio
+from rich.console import Console
+
+from inference.onnx import packaged_model_path
+from mesh.demo import workers
+from mesh.demo.cast import PRELOAD, Cast
+from mesh.demo.city import generate_city, neighbourhood
+from mesh.demo.claims import ClaimFailedError, Claims
+from mesh.demo.foundation import found
+from mesh.demo.narration import Narrator
+from mesh.demo.plan import ScenePlan, plan_scene
+from mesh.demo.reaction_act import ReactionAct
+from mesh.demo.trust_act import TrustAct
+from mesh.node.control import ControlError
+from mesh.node.processes import Child, Processes, ProcessFailedError
+
+__all__ = ["DemoOptions", "run_demo"]
+
+BOXES_MIN = 6
+"""Fewest boxes: a chain of four, one that must do nothing, and one more."""
+STANDS_S = 30.0
+"""Seconds within which every box must see every other."""
+RENDERED_S = 150.0
+"""Seconds that rendering may take."""
+PAINTERS = 2
+"""Processes that render."""
+IDLE_SHARE_MAX = 0.60
+"""Share of the machine that the whole demo may use while nothing happens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What a run is asked for.
+
+    Attributes:
+        boxes: how many boxes.
+        seed: of city and scene.
+        act: `trust`, `reaction`, or "" for both.
+        incidents: how many beside box 247's.
+        keep_going: whether to go on after a failed claim.
+        json: file for the result; None for none.
+        model: ONNX file; None for the packaged one.
+        preload: further modules imported before the processes are forked.
+    """
+
+    boxes: int = 12
+    seed: int = 247
+    act: str = ""
+    incidents: int = 60
+    keep_going: bool = False
+    json: Path | None = None
+    model: Path | None = None
+    preload: Sequence[str] = ()
+
+
+def run_demo(options: DemoOptions, console: Console | None = None) -> int:
+    """Run the demo; returns the exit code: 0 if every claim held, 1 otherwise."""
+    started = time.monotonic()
+    directory = Path(tempfile.mkdtemp(prefix="threerooms-"))
+    narrator = Narrator(console or Console())
+    claims = Claims(options.keep_going, narrator.claim)
+    run = _Run(options, directory, claims, narrator)
+    try:
+        with Processes(preload=(*PRELOAD, *options.preload)) as processes:
+            trio.run(run.main, processes)
+    except* ClaimFailedError:
+        pass
+    except* (ProcessFailedError, ControlError) as group:
+        claims.failed.append("processes")
+        narrator.trouble("; ".join(str(error) for error in group.exceptions))
+    except* KeyboardInterrupt:
+        claims.failed.append("interrupted")
+    finally:
+        narrator.end()
+        shutil.rmtree(directory, ignore_errors=True)
+    result = run.result(time.monotonic() - started)
+    narrator.summary(result)
+    if options.json is not None:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    return 0 if result["ok"] else 1
+
+
+class _Run:
+    """The state of one run."""
+
+    def __init__(
+        self, options: DemoOptions, directory: Path, claims: Claims, narrator: Narrator
+    ) -> None:
+        self.options = options
+        self.directory = directory
+        self.claims = claims
+        self.narrator = narrator
+        self.cast: Cast | None = None
+        self.trust: TrustAct | None = None
+        self.reaction: ReactionAct | None = None
+        self.idle_share: float | None = None
+
+    async def main(self, processes: Processes) -> None:
+        """Play the acts that were asked for."""
+        options, say = self.options, self.narrator.tell
+        city = neighbourhood(generate_city(options.seed), options.boxes)
+        plan = plan_scene(city, options.seed, options.incidents)
+        model = options.model or packaged_model_path()
+        say(f"{options.boxes} crossings around {city.hero.name}; {plan.seconds:.0f} s of {len(plan.cameras)} cameras")
+        painters: list[Child] = []
+        if options.act != "trust":
+            painters = self._paint(processes, plan)
+        digest = sha256(model.read_bytes()).digest()
+        foundation = await trio.to_thread.run_sync(found, self._folder("fleet"), city, digest)
+        self.cast = Cast(processes, foundation, city, self._folder("scene"), model)
+        await self._stand()
+        if options.act != "reaction":
+            self.narrator.act("Trust, with the centre dead")
+            self.trust = TrustAct(self.cast, self.claims, say)
+            await self.trust.play()
+        if options.act != "trust":
+            await self._painted(painters, plan)
+            self.narrator.act("17:47")
+            self.reaction = ReactionAct(self.cast, self.claims, plan, say)
+            await self.reaction.play(self.narrator.progress)
+
+    def _folder(self, name: str) -> Path:
+        folder = self.directory / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    def _paint(self, processes: Processes, plan: ScenePlan) -> list[Child]:
+        """Let the scene's own processes render every camera ahead."""
+        boxes = list(plan.cameras)
+        scene = str(self._folder("scene"))
+        return [
+            processes.start(
+                workers.scenery, plan, boxes[part::PAINTERS], scene, name=f"scenery-{part}"
+            )
+            for part in range(PAINTERS)
+        ]
+
+    async def _stand(self) -> None:
+        """Start every process and wait until every box sees every other."""
+        cast = self.cast
+        assert cast is not None
+        start = time.monotonic()
+        await cast.ready(cast.start_fleet())
+
+        async def sees_all() -> bool:
+            answers = await cast.ask_all(cast.boxes, {"do": "links"})
+            wanted = {cast.key(name) for name in cast.boxes}
+            seen = [
+                {cast.key(name), *_keys(answer.get("seen"))} for name, answer in answers.items()
+            ]
+            return len(seen) == len(cast.boxes) and all(wanted <= one for one in seen)
+
+        took = await cast.until(sees_all, STANDS_S)
+        self.narrator.tell(f"{len(cast.running)} processes stand after "
+                           f"{time.monotonic() - start:.1f} s")  # fmt: skip
+        self.claims.check("stands", took is not None, "every box sees every other")
+
+    async def _painted(self, painters: list[Child], plan: ScenePlan) -> None:
+        """Wait until every frame exists."""
+        done = 0
+        with trio.move_on_after(RENDERED_S):
+            for painter in painters:
+                while (said := await painter.receive()) != "done":
+                    del said
+                    done += 1
+                    self.narrator.rendered(done, len(plan.cameras))
+        self.claims.check(
+            "rendered", done == len(plan.cameras), f"{done} of {len(plan.cameras)} cameras"
+        )
+
+    def result(self, duration_s: float) -> dict[str, object]:
+        """What the JSON says."""
+        claims = self.claims
+        result: dict[str, object] = {
+            "ok": not claims.failed,
+            "failed": claims.failed,
+            "seed": self.options.seed,
+            "boxes": self.options.boxes,
+            "processes": len(self.cast.running) if self.cast else 0,
+            "duration_s": round(duration_s, 1),
+        }
+        if self.trust is not None:
+            result["trust"] = self.trust.result()
+        if self.reaction is not None:
+            result["reaction"] = asdict(self.reaction.outcome)
+        return result
+
+
+def _keys(value: object) -> set[bytes]:
+    return {key for key in value if isinstance(key, bytes)} if isinstance(value, list) else set()
