@@ -12,7 +12,7 @@ demo: $(UV)
 	$(RUN) mesh demo $(ARGS)
 
 test: $(UV)
-	$(RUN) --group test python -m tools.run_tests $(ARGS)
+	$(RUN) --group dev python -m tools.run_tests $(ARGS)
 
 check: $(UV)
 	$(RUN) --group dev ruff check .

@@ -1,0 +1,1 @@
+"""What developers run: tests, checks of the checks, and the training of the detector."""

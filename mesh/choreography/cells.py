@@ -25,6 +25,7 @@ __all__ = [
     "CellError",
     "cell_at",
     "cell_centre",
+    "cell_disk",
     "cell_from_index",
     "cell_from_text",
     "cell_index",
@@ -132,6 +133,15 @@ def cell_centre(cell: bytes) -> tuple[float, float]:
         CellError: the bytes are no H3 cell.
     """
     return _h3.cell_to_latlng(cell_index(cell))
+
+
+def cell_disk(cell: bytes, rings: int = 1) -> tuple[bytes, ...]:
+    """A cell and those at most so many steps away from it, sorted.
+
+    Raises:
+        CellError: the bytes are no H3 cell.
+    """
+    return tuple(sorted(near.to_bytes(8) for near in _h3.grid_disk(cell_index(cell), rings)))
 
 
 def cells_covering(

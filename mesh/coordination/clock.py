@@ -3,14 +3,22 @@
 Time never decides a replicated winner, but an event's age is judged on it. A box whose clock
 disagrees with its neighbours' median by more than the assumed skew says so (`clock_untrusted`): it
 observes and does not act. Alone, or with neighbours that all say nothing, it trusts itself.
+
+A clock frame is always read later than it was written, so its offset errs to one side: towards a
+neighbour that seems behind. Of a neighbour's last few frames the one that seems least behind was
+delayed least, and is the one that counts (the minimum filter of NTP, RFC 5905, section 10). A box
+that is too busy to read its mail must not conclude that everybody else's clock is wrong.
 """
 
+from collections import deque
 from statistics import median_low
 
 __all__ = ["ClockConsensus"]
 
 PEERS_MAX = 256
 """Most neighbours whose clocks are remembered."""
+FRAMES_MAX = 4
+"""Last clock frames of a neighbour that are looked at."""
 
 
 class ClockConsensus:
@@ -24,12 +32,14 @@ class ClockConsensus:
 
     def __init__(self, skew_ms_max: int) -> None:
         self._skew_ms_max = skew_ms_max
-        self._offsets_ms: dict[bytes, int] = {}
+        self._offsets_ms: dict[bytes, deque[int]] = {}
 
     def heard(self, peer: bytes, theirs_ms: int, ours_ms: int) -> None:
         """Note one clock frame; both readings in milliseconds since 1970."""
-        if peer in self._offsets_ms or len(self._offsets_ms) < PEERS_MAX:
-            self._offsets_ms[peer] = theirs_ms - ours_ms
+        if peer not in self._offsets_ms and len(self._offsets_ms) >= PEERS_MAX:
+            return
+        frames = self._offsets_ms.setdefault(peer, deque(maxlen=FRAMES_MAX))
+        frames.append(theirs_ms - ours_ms)
 
     def forget(self, peer: bytes) -> None:
         """A neighbour left; its clock says nothing more."""
@@ -38,7 +48,7 @@ class ClockConsensus:
     @property
     def offset_ms(self) -> int:
         """Median of the neighbours' clocks minus ours, milliseconds; 0 without neighbours."""
-        return median_low(self._offsets_ms.values()) if self._offsets_ms else 0
+        return median_low(map(max, self._offsets_ms.values())) if self._offsets_ms else 0
 
     @property
     def trusted(self) -> bool:

@@ -24,7 +24,7 @@ from mesh.demo.expectation import RADIUS_M, expected_reactions, watched_incident
 from mesh.demo.plan import ScenePlan
 from mesh.demo.scenery import load_truth
 from mesh.demo.scenes.flow import FRAME_S
-from mesh.units import MS, SECOND
+from mesh.units import SECOND
 
 __all__ = ["ReactionAct", "Spread"]
 
@@ -320,6 +320,4 @@ def _spread(durations_ns: Iterable[int]) -> Spread | None:
     found = percentiles(durations_ns)
     if found is None:
         return None
-    return Spread(
-        round(found.p50_ns / MS, 2), round(found.p99_ns / MS, 2), round(found.max_ns / MS, 2)
-    )
+    return Spread(round(found.p50_ms, 2), round(found.p99_ms, 2), round(found.max_ms, 2))

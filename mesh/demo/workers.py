@@ -1,5 +1,6 @@
 """What each process of the demo runs, once it is forked; the first argument is its parent."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -17,6 +18,9 @@ __all__ = ["accomplice", "box", "node", "scenery"]
 
 def _run(parent: Parent, main: Callable[[trio.Event], Awaitable[None]]) -> None:
     """Run an async main until the parent asks to stop; tell it when the main is ready."""
+
+    logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s")
+    logging.getLogger("libp2p").setLevel(logging.CRITICAL)
 
     async def supervise() -> None:
         ready = trio.Event()

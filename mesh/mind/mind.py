@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from crdt.standing import Pair
 from crdt.chains import grant_chain
 from crdt.entry import Entry, Lane
 from crdt.errors import SyncError
 from crdt.own import Head as OwnHead
 from crdt.own import OwnFeed
 from crdt.replica import Replica
+from crdt.standing import Pair
 from crdt.sync import Reach
 from identity.genesis import RootStatement
 from identity.keys import SecretKey, peer_id_bytes
@@ -76,6 +76,8 @@ __all__ = ["GOSSIP_PROTOCOL", "PROTOCOLS", "Mind", "MindConfig"]
 GOSSIP_PROTOCOL = "/meshsub/1.1.0"
 PROTOCOLS = (HELLO_PROTOCOL, SYNC_PROTOCOL, GOSSIP_PROTOCOL)
 """What a mind speaks; hello first."""
+CLOCK_SOON_NS = SECOND
+"""A new link hears our clock again after this time, then after twice as long, and so on."""
 STATEMENT_DELAY_NS = 2 * SECOND
 """Link changes are stated this much later, so that a flapping link is one statement."""
 TOPOLOGY_DELAY_NS = SECOND // 2
@@ -146,6 +148,8 @@ class Mind:
             places=lambda: self.views.places,
             started=now,
         )
+        self.heard_ns: dict[bytes, int] = {}
+        """When something that a known author signed, or said on its link, came in last."""
         self._out: list[Effect] = []
         self._now = now
         self._tickets = 1 << 32
@@ -156,6 +160,7 @@ class Mind:
         self._wanted: object = None
         self._due: dict[str, int] = {}
         self._timer_ns: int | None = None
+        self._clocks_told = 0
 
     def __repr__(self) -> str:
         return f"<Mind {self.config.name or '(not enrolled)'} {self.public.hex()[:8]}>"
@@ -178,6 +183,8 @@ class Mind:
             self._out.append(Disconnect(peer, "too many links"))
         else:
             self._hello(peer)
+            self._clocks_told = 0
+            self._due["clock"] = now.mono_ns + CLOCK_SOON_NS
         return self._settle()
 
     def disconnected(self, peer: bytes, now: Instant) -> list[Effect]:
@@ -346,6 +353,8 @@ class Mind:
             return
         if heard.clock_ms is not None:
             self.clock.heard(link.peer, heard.clock_ms, self._now.wall_ms)
+            if self.trust.known_author(link.peer):
+                self.heard_ns[link.peer] = self._now.mono_ns
         for entry in heard.grants:
             self.hearing.offer(entry, link.peer)
         if heard.hello is not None:
@@ -409,8 +418,12 @@ class Mind:
 
     def _judge(self, topic: str, data: bytes, peer: bytes) -> Judgement:
         if _is_event(topic):
-            return self.speaking.judge(topic, data, peer, self._now)
-        return self.hearing.judge(topic, data, peer)
+            judgement = self.speaking.judge(topic, data, peer, self._now)
+        else:
+            judgement = self.hearing.judge(topic, data, peer)
+        if judgement.author is not None:
+            self.heard_ns[judgement.author] = self._now.mono_ns
+        return judgement
 
     def _priority(self, topic: str) -> Priority:
         return Priority.EVENT if _is_event(topic) else Priority.FACT
@@ -477,9 +490,12 @@ class Mind:
     # ------------------------------------------------------------------------------- timers
 
     def _clock_due(self) -> None:
+        """Tell our clock: every minute, and a few times soon after somebody new came."""
         for link in self.links:
             self._say(link.peer, Clock(self._now.wall_ms))
-        self._due["clock"] = self._now.mono_ns + CLOCK_PERIOD_S * SECOND
+        self._clocks_told += 1
+        soon = CLOCK_SOON_NS << self._clocks_told
+        self._due["clock"] = self._now.mono_ns + min(soon, CLOCK_PERIOD_S * SECOND)
 
     def _statement_due(self) -> None:
         """State whom we are linked to and where we can be reached, if that is news."""

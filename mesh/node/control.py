@@ -9,6 +9,7 @@ anything else from outside; a wrong request costs its connection. The verbs are 
 runs the node.
 """
 
+import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,7 +21,9 @@ from identity.encoding import Value, decode, encode
 from identity.errors import EncodingError
 from mesh.framing import FrameError, FrameReader, frame
 
-__all__ = ["ControlError", "Verb", "ask", "serve_control", "socket_path"]
+__all__ = ["ControlError", "NoConsoleError", "Verb", "ask", "serve_control", "socket_path"]
+
+_logger = logging.getLogger("mesh.node")
 
 FRAME_SIZE_MAX = 8 << 20
 """Largest request or answer, bytes."""
@@ -35,6 +38,10 @@ Verb = Callable[[Mapping[str, Value]], Awaitable[Mapping[str, object]]]
 
 class ControlError(Exception):
     """A request that cannot be answered, or a node that is not there to ask."""
+
+
+class NoConsoleError(ControlError):
+    """No node runs with that configuration, or it serves no console."""
 
 
 def socket_path(config: Path) -> Path:
@@ -95,6 +102,10 @@ async def _answer(stream: trio.SocketStream, verbs: Mapping[str, Verb]) -> None:
         answer = {"ok": False, "error": str(error)}
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         return
+    except Exception as error:
+        # A fault of ours costs one answer, never the node.
+        _logger.exception("a request to the console failed")
+        answer = {"ok": False, "error": f"the node failed to answer: {error!r:.200}"}
     try:
         await stream.send_all(frame(encode(answer, depth_max=16)))
     except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -127,10 +138,13 @@ async def ask(config: Path, request: Mapping[str, object]) -> dict[str, Value]:
     try:
         stream = await trio.open_unix_socket(path)
     except (OSError, FileNotFoundError):
-        raise ControlError(f"no node runs with {config}: start it first") from None
+        raise NoConsoleError(f"no node runs with {config}: start it first") from None
     async with stream:
-        await stream.send_all(frame(encode(dict(request), depth_max=16)))
-        answer = await _receive(stream)
+        try:
+            await stream.send_all(frame(encode(dict(request), depth_max=16)))
+            answer = await _receive(stream)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise ControlError(f"the node of {config} ended while it was asked") from None
     if answer.get("ok") is not True:
         raise ControlError(str(answer.get("error")))
     return answer

@@ -92,6 +92,11 @@ class Desk:
         self._store.close()
 
     @property
+    def public(self) -> bytes:
+        """The key that signs, 32 bytes."""
+        return self._mind.public
+
+    @property
     def replica(self) -> Replica:
         """What the store holds, and its views."""
         return self._mind.replica

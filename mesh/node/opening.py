@@ -24,7 +24,14 @@ from mesh.net.streams import OpenNetwork
 from mesh.node.node import Node
 from mesh.node.shell import DEGREE_MAX, Shell, read_clocks
 
-__all__ = ["load_secret", "open_node", "open_prepared_node", "read_invite", "take_in"]
+__all__ = [
+    "load_secret",
+    "load_unlock",
+    "open_node",
+    "open_prepared_node",
+    "read_invite",
+    "take_in",
+]
 
 
 def load_secret(config: NodeConfig) -> SecretKey:
@@ -34,16 +41,20 @@ def load_secret(config: NodeConfig) -> SecretKey:
         KeyFileError: the key or its unlock file cannot be used.
         ConfigError: `unlock` is neither file: nor env:.
     """
+    return load_key(config.path(config.key), load_unlock(config))
+
+
+def load_unlock(config: NodeConfig) -> bytes:
+    """Return the secret that opens the key of a configuration; see `load_secret`."""
     kind, _, where = config.unlock.partition(":")
     if kind == "file" and where:
-        unlock = read_unlock_file(config.path(where))
-    elif kind == "env" and where:
+        return read_unlock_file(config.path(where))
+    if kind == "env" and where:
         unlock = os.environb.get(where.encode(), b"")
         if not unlock:
             raise ConfigError(f"unlock: the environment variable {where} is not set")
-    else:
-        raise ConfigError(f"unlock = {config.unlock!r}: expected file:PATH or env:VARIABLE")
-    return load_key(config.path(config.key), unlock)
+        return unlock
+    raise ConfigError(f"unlock = {config.unlock!r}: expected file:PATH or env:VARIABLE")
 
 
 def read_invite(path: Path) -> Invite:

@@ -2,7 +2,8 @@
 
 A history is written by hand, entry by entry, and ends with what must hold of the view of it. They
 stand in the order of the table in docs/records.md, "Histories that every fold must survive". The
-one about rotated-out roots is a law of root chains, not of folds, and stands with those.
+one about rotated-out roots is a law of root chains, not of folds, and stands with those. After them
+come rules that no row of the table reaches.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from identity.genesis import Genesis, RootStatement
 
 from . import histories_of_feeds as feeds
 from . import histories_of_pairs as pairs
+from . import histories_of_pins as pins
 from .views import Check, Told
 
 
@@ -51,6 +53,12 @@ ROWS: tuple[Callable[[], Told], ...] = (
     feeds.whole_feeds,
     feeds.wrong_clocks,
     feeds.restored_backup,
+    pins.contradicting_pins,
+    pins.juniors_choose_above,
+    pins.equals_pin_nothing,
+    pins.root_alone_writes_all_names,
+    pins.narrowing,
+    pins.highest_list,
 )
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from crdt.authority import fold_authority
 from crdt.entry import Entry, FeedId, Lane
+from crdt.replica import Offer, Replica
 from crdt.standing import Authority, Pair
 from identity.capability import covers, is_at_or_under, permits
 from identity.genesis import RootChain, RootVerdict, make_root_statement, sign_root
@@ -21,7 +22,7 @@ from identity.genesis import RootChain, RootVerdict, make_root_statement, sign_r
 from . import oracle
 from .deeds import ISSUERS, KEYS, Script, World
 from .strategies import scripts, worlds
-from .views import FLAGS, Folding, fold_view, oracle_view
+from .views import FLAGS, KEY_RULES, Folding, fold_view, oracle_view
 from .writing import (
     Fleet,
     box_of,
@@ -340,6 +341,27 @@ def test_known_authors_only_grow(world: World, random: Random) -> None:
     known = oracle.known_authors(fleet.genesis, fleet.statements, world.entries)
     assert fewer <= known
     assert {pair.key for pair in fold(world).standings} <= known
+
+
+@given(worlds(), st.randoms(use_true_random=False))
+def test_i2_a_replica_says_what_the_oracle_says(world: World, random: Random) -> None:
+    fleet = world.fleet
+    entries = [entry for entry in world.entries if entry.lane == Lane.AUTH]
+    random.shuffle(entries)
+    replica = Replica(fleet.genesis, KEY_RULES)
+    for statement in fleet.statements:
+        replica.offer_root(statement)
+    while Offer.STORED in [replica.offer(entry) for entry in entries]:
+        assert replica.authority.root == (len(fleet.statements), fleet.statements[-1].id)
+    known = oracle.known_authors(fleet.genesis, fleet.statements, entries)
+    assert {public(label) for label in KEYS if replica.is_known_author(public(label))} == known
+    expected = oracle_view(fleet.genesis, fleet.statements, entries).pairs
+    shown = {tuple(pair): standing for pair, standing in replica.authority.standings.items()}
+    assert shown.keys() == expected.keys()
+    for pair, standing in shown.items():
+        for flag in ("epoch", "stratum", *FLAGS):
+            assert getattr(standing, flag) == expected[pair][flag]
+        assert list(standing.capabilities) == expected[pair]["capabilities"]
 
 
 def test_pairs_are_named_by_key_and_name() -> None:

@@ -43,7 +43,7 @@ def test_no_function_is_longer_than_a_screen():
 def test_no_line_is_wider_than_the_page():
     found = [
         f"{path}:{number}: {len(line)} columns"
-        for path, text in modules(*CODE)
+        for path, text in modules(*PRODUCT)
         for number, line in enumerate(text.splitlines(), start=1)
         if len(line) > COLUMNS_MAX
     ]
@@ -62,7 +62,9 @@ def test_exports_are_sorted_as_ruff_sorts_them():
             if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
                 continue
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if not any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
+            if not any(
+                isinstance(target, ast.Name) and target.id == "__all__" for target in targets
+            ):
                 continue
             names = [str(name) for name in ast.literal_eval(node.value)]
             if names != sorted(names, key=export_order) or len(set(names)) != len(names):

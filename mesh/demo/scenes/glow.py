@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from mesh.demo.scenes.site import FRAME_HEIGHT, FRAME_WIDTH, Site
+from mesh.demo.scenes.site import FRAME_HEIGHT, FRAME_WIDTH, Point3, Site
 from mesh.demo.scenes.users import RoadUser
 from mesh.demo.scenes.vehicles import Glow
 
@@ -28,22 +28,26 @@ def headlight_beams(site: Site, users: Sequence[RoadUser], ground: Light) -> Lig
     for user in users:
         if not (user.kind.is_vehicle and user.lights):
             continue
-        cosine, sine = math.cos(user.heading), math.sin(user.heading)
-
-        def at(
-            ahead: float, left: float, *, c: float = cosine, s: float = sine, user: RoadUser = user
-        ) -> tuple[float, float, float]:
-            return (user.x + c * ahead - s * left, user.y + s * ahead + c * left, 0.0)
-
         far = BEAM_NEAR_M + BEAM_REACH_M
         corners, _ = site.project(
-            [at(BEAM_NEAR_M, 0.7), at(BEAM_NEAR_M, -0.7), at(far, -2.4), at(far, 2.4)]
+            [
+                _on_the_road(user, BEAM_NEAR_M, 0.7),
+                _on_the_road(user, BEAM_NEAR_M, -0.7),
+                _on_the_road(user, far, -2.4),
+                _on_the_road(user, far, 2.4),
+            ]
         )
         draw.polygon([(u / BEAM_CELL, v / BEAM_CELL) for u, v in corners], fill=70)
     soft = mask.filter(ImageFilter.GaussianBlur(2.2))
     large = soft.resize((FRAME_WIDTH, FRAME_HEIGHT), Image.Resampling.BICUBIC)
     strength = np.asarray(large, np.float32)[..., None] / 255
     return np.asarray(strength * (ground * 0.9 + 18) * BEAM_COLOUR, np.float32)
+
+
+def _on_the_road(user: RoadUser, ahead: float, left: float) -> Point3:
+    """A point on the ground so many metres ahead and to the left of a road user."""
+    cosine, sine = math.cos(user.heading), math.sin(user.heading)
+    return (user.x + cosine * ahead - sine * left, user.y + sine * ahead + cosine * left, 0.0)
 
 
 def lamp_glow(glows: Sequence[Glow], *, rainy: bool) -> Light:

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh.demo.scenes import DEMO_PALETTE, TRAINING_PALETTE, Camera, Kind, render_clip, shots
+from mesh.demo.scenes import (
+    CLEAR,
+    DEMO_PALETTE,
+    IN_LANE,
+    TRAINING_PALETTE,
+    Camera,
+    IncidentSpec,
+    Kind,
+    incident_clip,
+    render_clip,
+    shots,
+)
 from mesh.demo.scenes.clip import DEMO_SEED_FIRST
 from mesh.demo.scenes.light import random_look
 from mesh.demo.scenes.render import detector_input, render
@@ -123,3 +134,10 @@ def test_the_demo_shares_no_colour_with_training(part: str):
 
 def test_the_demo_shares_no_seed_with_training():
     assert Camera(0, night=False).site.seed >= DEMO_SEED_FIRST > 1_000_000
+
+
+def test_an_incident_clip_ends_with_the_lane_clear(camera: Camera):
+    clip = incident_clip(camera, 6, IncidentSpec(first_frame=-14))
+    assert clip.truth[0] == IN_LANE
+    assert clip.truth[-1] == CLEAR
+    assert len(clip.frames) == len(clip.truth) == len(clip.visible) < 12

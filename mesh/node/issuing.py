@@ -1,0 +1,330 @@
+"""What an authority signs on a person's word: grants, revocations, approved models.
+
+The same requests are served by the console of a running node and by a desk without a network: both
+are a `Signer`, a view and something that writes. A request and its answer are maps, as the console
+carries them, so that a command looks the same whoever serves it. Nothing is signed that would not
+count: what the signer holds is checked first, and a refusal says what was missing.
+
+Granting a box does what forgetting would undo: its place record, the street directions to the
+places around it, and, where the name is held already, the list of the keys that are replaced.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from crdt.entry import Lane
+from crdt.replica import Replica
+from crdt.standing import Pair
+from identity.capability import (
+    EVERYWHERE,
+    Capability,
+    covers,
+    is_cell,
+    is_event_pattern,
+    is_name,
+)
+from identity.did import did_from_public
+from identity.encoding import Value
+from identity.keys import is_valid_point
+from mesh.choreography.cells import cell_disk
+from mesh.choreography.topics import district_of
+from mesh.coordination.enrolment import (
+    bootstrap_role,
+    box_role,
+    feed_heads,
+    grant_body,
+    holders,
+    revocation_body,
+    steward_role,
+)
+from mesh.coordination.models import ModelState
+from mesh.node.control import ControlError, Verb
+from mesh.node.placing import cell_of, put_place
+from mesh.node.signer import Signer, able, invite_for, put_body
+
+__all__ = ["ROLES", "issuing_verbs"]
+
+EVENTS_DEFAULT = ("traffic.*",)
+"""What a box may publish where nothing else was asked for."""
+ROLES = {"box": 3, "steward": 2, "bootstrap": 3}
+"""The roles that can be granted, and their strata."""
+_LATITUDE_E6_MAX, _LONGITUDE_E6_MAX = 90_000_000, 180_000_000
+
+Body = dict[str, object]
+
+
+def issuing_verbs(signer: Signer) -> dict[str, Verb]:
+    """Return the verbs grant, revoke and approve, served by a signer.
+
+    The requests:
+
+        {do: "grant", key, name, role, events?, area?, position?: [lat_e6, lon_e6], edges?: bool}
+        {do: "revoke", name, mode: "compromise" | "retire"}
+        {do: "approve", name, digest, state, events, area}
+
+    The answer to a grant holds the invite and what it replaces; see `mesh.cli.authority` for what
+    people are shown. A request that would not count raises ControlError.
+    """
+
+    async def grant(request: Mapping[str, Value]) -> Mapping[str, object]:
+        return await _grant(signer, request)
+
+    async def revoke(request: Mapping[str, Value]) -> Mapping[str, object]:
+        return await _revoke(signer, request)
+
+    async def approve(request: Mapping[str, Value]) -> Mapping[str, object]:
+        return await _approve(signer, request)
+
+    return {"grant": grant, "revoke": revoke, "approve": approve}
+
+
+# ------------------------------------------------------------------------------- what is asked
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A grant that was asked for, its fields checked."""
+
+    key: bytes
+    name: str
+    role: str
+    events: tuple[str, ...] | None
+    area: str | tuple[bytes, ...] | None
+    position: tuple[int, int] | None
+    edges: bool
+
+
+def _wish(request: Mapping[str, Value]) -> _Wish:
+    key, name, role = request.get("key"), request.get("name"), request.get("role")
+    if not isinstance(key, bytes) or not is_valid_point(key):
+        raise ControlError("key: expected an Ed25519 public key, as `mesh box init` prints it")
+    if not isinstance(name, str) or not is_name(name):
+        raise ControlError(f"name {name!r:.60}: expected segments such as north/box-1")
+    if role not in ROLES:
+        raise ControlError(f"role {role!r:.20}: expected one of {', '.join(ROLES)}")
+    position = request.get("position")
+    match position:
+        case None:
+            at = None
+        case [int(latitude), int(longitude)] if (
+            abs(latitude) <= _LATITUDE_E6_MAX and abs(longitude) <= _LONGITUDE_E6_MAX
+        ):
+            at = (latitude, longitude)
+        case _:
+            raise ControlError("position: expected [latitude, longitude] in microdegrees")
+    return _Wish(
+        key,
+        name,
+        str(role),
+        _patterns(request.get("events")),
+        _area(request.get("area")),
+        at,
+        request.get("edges", True) is True,
+    )
+
+
+def _patterns(value: Value) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    items = value if isinstance(value, list) else [value]
+    for item in items:
+        if not isinstance(item, str) or not is_event_pattern(item):
+            raise ControlError(f"events {item!r:.60}: expected patterns such as traffic.* or *")
+    return tuple(cast("list[str]", items))
+
+
+def _area(value: Value) -> str | tuple[bytes, ...] | None:
+    if value is None or value == EVERYWHERE:
+        return cast("str | None", value)
+    if not isinstance(value, list) or not all(isinstance(c, bytes) and is_cell(c) for c in value):
+        raise ControlError("area: expected * or a list of H3 cells")
+    return tuple(sorted(set(cast("list[bytes]", value))))
+
+
+# ------------------------------------------------------------------------------------ granting
+
+
+async def _grant(signer: Signer, request: Mapping[str, Value]) -> Mapping[str, object]:
+    wish = _wish(request)
+    replica = signer.replica
+    stratum = ROLES[wish.role]
+    capabilities = _capabilities(replica, wish)
+    _check_grant(signer, wish, stratum, capabilities)
+    place = wish.name if wish.position is not None else None
+    edges, skipped = (
+        ([], []) if wish.position is None
+        else await put_place(signer, wish.name, wish.position, join=wish.edges)
+    )  # fmt: skip
+    replaced = [held for held in holders(replica, wish.name) if held.pair.key != wish.key]
+    outside = [text for held in replaced for text in _outside(replica, held.pair.key)]
+    body = grant_body(
+        replica,
+        key=wish.key,
+        name=wish.name,
+        stratum=stratum,
+        capabilities=capabilities,
+        place=place,
+    )
+    await signer.write("grant", body)
+    standing = replica.authority.standings.get(Pair(wish.key, wish.name))
+    if standing is None or not standing.winning:
+        raise ControlError(f"the grant of {wish.name} was signed and does not count: ask a senior")
+    return {
+        "invite": invite_for(signer, standing.pair).encode(),
+        "epoch": standing.epoch,
+        "place": standing.place,
+        "replaces": [
+            {"did": did_from_public(held.pair.key), "epoch": held.epoch} for held in replaced
+        ],
+        "outside": outside,
+        "edges": edges,
+        "skipped": skipped,
+    }
+
+
+def _capabilities(replica: Replica, wish: _Wish) -> tuple[Capability, ...]:
+    if wish.role == "bootstrap":
+        return bootstrap_role(wish.name)
+    if wish.role == "steward":
+        district = district_of(wish.name, replica.chain.genesis.district_depth)
+        if district is None or district == wish.name:
+            raise ControlError(
+                f"name {wish.name!r}: a steward stands in a district, as {wish.name}/steward does"
+            )
+        return steward_role(district)
+    before = _speech_of_holder(replica, wish.name)
+    events = wish.events or (before.events if before else None) or EVENTS_DEFAULT
+    area = wish.area or _area_around(replica, wish) or (before.area if before else None)
+    if area is None:
+        raise ControlError(f"{wish.name} has no area: give --place LAT,LON or --area")
+    state, publish = box_role(wish.name, events, ())
+    publish = Capability(
+        verb="publish", names=publish.names, events=publish.events, area=area, model=True
+    )
+    return (state, publish)
+
+
+def _speech_of_holder(replica: Replica, name: str) -> Capability | None:
+    """Return what the holder of a name may publish: new hardware takes it over."""
+    for standing in holders(replica, name):
+        for capability in standing.capabilities if standing.winning else ():
+            if capability.verb == "publish":
+                return capability
+    return None
+
+
+def _area_around(replica: Replica, wish: _Wish) -> tuple[bytes, ...] | None:
+    """Return the cell of the asked place and its ring."""
+    if wish.position is None:
+        return None
+    return cell_disk(cell_of(replica, wish.position))
+
+
+def _check_grant(
+    signer: Signer, wish: _Wish, stratum: int, capabilities: Sequence[Capability]
+) -> None:
+    """Refuse what would not count, or would reach less far than asked."""
+    senior = [held for held in holders(signer.replica, wish.name) if held.stratum < stratum]
+    if senior:
+        raise ControlError(
+            f"{wish.name} is granted at stratum {senior[0].stratum}: a {wish.role} (stratum "
+            f"{stratum}) cannot take it; choose another name"
+        )
+    issuers = able(signer, "grant", wish.name, below=stratum)
+    for capability in capabilities:
+        if not any(covers(held, capability) for i in issuers for held in i.capabilities):
+            raise ControlError(
+                f"this key may not pass on `{_text(capability)}`: it does not hold as much itself"
+            )
+    if wish.position is not None:
+        able(signer, "place", wish.name, below=8)
+
+
+def _text(capability: Capability) -> str:
+    words = [capability.verb, capability.names]
+    if capability.events:
+        words.append(",".join(capability.events))
+    if capability.area is not None:
+        words.append(
+            "everywhere" if capability.area == EVERYWHERE else f"{len(capability.area)} cells"
+        )
+    return " ".join(words)
+
+
+def _outside(replica: Replica, key: bytes) -> list[str]:
+    """Return what a key wrote into AUTH that the heads of its feeds, and so the cut, leave out."""
+    inside = {
+        entry.id
+        for feed in replica.feeds()
+        if feed[:2] == (key, Lane.AUTH) and (head := replica.head(feed)) is not None
+        for entry in replica.walk(feed, head.id)
+    }
+    left = [
+        entry
+        for entry in replica.entries()
+        if entry.author == key and entry.lane == Lane.AUTH and entry.id not in inside
+    ]
+    return [f"{entry.kind} {entry.id.hex()[:12]} (seq {entry.seq})" for entry in left]
+
+
+# ------------------------------------------------------------------------- revoking, approving
+
+
+async def _revoke(signer: Signer, request: Mapping[str, Value]) -> Mapping[str, object]:
+    name, mode = request.get("name"), request.get("mode", "compromise")
+    if mode not in ("compromise", "retire"):
+        raise ControlError(f"mode {mode!r:.20}: expected compromise or retire")
+    replica = signer.replica
+    held = holders(replica, str(name))
+    if not held:
+        raise ControlError(f"nobody holds {name!r:.60}: expected a name of `mesh get nodes`")
+    targets = [standing for standing in held if standing.winning and not standing.revoked]
+    if not targets:
+        raise ControlError(f"{name} is revoked already: enrol a new key to bring it back")
+    for standing in targets:
+        if standing.stratum == 0 or standing.pair.key == signer.public:
+            raise ControlError(f"{name} is this key's own name: only a senior can revoke it")
+        issuers = able(signer, "revoke", standing.pair.name, below=8)
+        if min(issuer.stratum for issuer in issuers) >= standing.stratum:
+            raise ControlError(
+                f"{name} stands at stratum {standing.stratum}: only a senior of it can revoke it"
+            )
+    revoked: list[Body] = []
+    for standing in targets:
+        outside = _outside(replica, standing.pair.key)
+        kept = len(feed_heads(replica, standing.pair.key))
+        body = revocation_body(replica, standing.pair, mode=str(mode))
+        await signer.write("revoke", body)
+        revoked.append(
+            {"did": did_from_public(standing.pair.key), "kept": kept, "outside": outside}
+        )
+    return {"revoked": revoked}
+
+
+async def _approve(signer: Signer, request: Mapping[str, Value]) -> Mapping[str, object]:
+    name, digest, state = request.get("name"), request.get("digest"), request.get("state")
+    if not isinstance(name, str) or not is_name(name):
+        raise ControlError(f"name {name!r:.60}: expected a model's name such as detector")
+    if not isinstance(digest, bytes) or len(digest) != 32:
+        raise ControlError("digest: expected the SHA-256 of a model file, 32 bytes")
+    if state not in tuple(ModelState):
+        raise ControlError(f"state {state!r:.20}: expected one of {', '.join(ModelState)}")
+    events = _patterns(request.get("events")) or EVENTS_DEFAULT
+    area = _area(request.get("area")) or EVERYWHERE
+    wanted = Capability(verb="approve", names=name, events=events, area=area)
+    issuers = able(signer, "approve", name, below=8)
+    if not any(covers(held, wanted) for i in issuers for held in i.capabilities):
+        raise ControlError(f"this key may not `{_text(wanted)}`: it does not hold as much itself")
+    key = f"model/{name}"
+    before = signer.replica.registers.get(key)
+    value = {
+        "digest": digest,
+        "state": str(state),
+        "events": list(events),
+        "area": area if isinstance(area, str) else list(area),
+    }
+    await signer.write("put", put_body(signer.replica, key, value))
+    replaced = before.value if before is not None else None
+    old = cast("Mapping[str, object]", replaced).get("digest") if replaced else None
+    return {"replaced": old if old != digest else None}

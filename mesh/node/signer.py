@@ -1,0 +1,116 @@
+"""Who signs, and what the signer's view says about what it may sign.
+
+A signer is a running node or a desk without a network; whatever signs on a person's word goes
+through this seam, and asks here first whether it would count.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol, cast
+
+from crdt.chains import invite_entries
+from crdt.entry import Entry, Lane
+from crdt.replica import Replica
+from crdt.standing import Pair, Standing
+from identity.did import did_from_public
+from identity.invite import Invite
+from mesh.coordination.membership import fold_membership
+from mesh.node.control import ControlError
+
+__all__ = ["Signer", "able", "invite_for", "known_addresses", "may", "put_body"]
+
+ADDRESSES_MAX = 16
+"""Most addresses put into an invite."""
+
+
+class Signer(Protocol):
+    """Who signs: a view, the own key and addresses, and a way to write AUTH entries."""
+
+    @property
+    def replica(self) -> Replica:
+        """The view."""
+        ...
+
+    @property
+    def public(self) -> bytes:
+        """The key that signs, 32 bytes."""
+        ...
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where the signer itself can be reached."""
+        ...
+
+    async def write(self, kind: str, body: object) -> Entry:
+        """Write an AUTH entry; returns it once it is durable."""
+        ...
+
+
+def able(signer: Signer, verb: str, name: str, *, below: int) -> list[Standing]:
+    """Return the signer's pairs of a stratum below one that hold a verb over a name.
+
+    Raises:
+        ControlError: there is none; the message says what the signer is instead.
+    """
+    authority = signer.replica.authority
+    mine = [authority.standings[pair] for pair in authority.pairs_of(signer.public)]
+    current = [standing for standing in mine if standing.current]
+    able = [held for held in current if held.may(verb, name) and held.stratum < below]
+    if able:
+        return able
+    who = did_from_public(signer.public)
+    if not mine:
+        raise ControlError(f"{who} holds no grant in this fleet: it cannot {verb} {name}")
+    if not current:
+        raise ControlError(f"{mine[0].pair.name} ({who}) is not current any more: it signs nothing")
+    raise ControlError(
+        f"{current[0].pair.name} may not {verb} {name}: expected a key that holds `{verb}` over it "
+        f"and a stratum below {below}"
+    )
+
+
+def may(signer: Signer, verb: str, name: str) -> bool:
+    """Whether a current pair of the signer holds a verb over a name."""
+    authority = signer.replica.authority
+    mine = [authority.standings[pair] for pair in authority.pairs_of(signer.public)]
+    return any(standing.current and standing.may(verb, name) for standing in mine)
+
+
+def put_body(replica: Replica, key: str, value: object) -> dict[str, object]:
+    """Return the body that sets a register, superseding every value that stands."""
+    known = replica.registers.get(key)
+    standing = known.standing if known is not None else ()
+    seen = sorted({c.entry_id for c in standing if len(c.entry_id) == 32})
+    return {"key": key, "value": value, "supersedes": seen}
+
+
+def invite_for(signer: Signer, pair: Pair) -> Invite:
+    """Return the invite of a granted pair, with the addresses that the signer knows."""
+    replica = signer.replica
+    chain = replica.chain
+    return Invite(
+        chain.genesis,
+        (chain.number, chain.head),
+        chain.statements,
+        tuple(entry.wire for entry in invite_entries(replica, pair)),
+        known_addresses(signer)[:ADDRESSES_MAX],
+    )
+
+
+def known_addresses(signer: Signer) -> tuple[str, ...]:
+    """Return where members can be reached: the signer first, then what others state, by name."""
+    replica = signer.replica
+    fleet = replica.status(Lane.FLEET)
+    members = fold_membership(
+        replica.authority,
+        replica.registers,
+        fleet,
+        district_depth=replica.chain.genesis.district_depth,
+    ).current()
+    found = dict.fromkeys(signer.addresses)
+    for member in members:
+        links = fleet.get(Pair(member.key, member.name), {}).get("links")
+        stated = cast("Mapping[str, object]", links).get("addresses") if links else None
+        for address in cast("list[object]", stated) if isinstance(stated, list) else []:
+            if isinstance(address, str):
+                found[address] = None
+    return tuple(found)
