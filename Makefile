@@ -17,7 +17,7 @@ test: $(UV)
 check: $(UV)
 	$(RUN) --group dev ruff check .
 	$(RUN) --group dev ruff format --check .
-	$(RUN) --group dev basedpyright
+	$(RUN) --group dev python -m tools.typecheck
 	$(RUN) --group dev lint-imports
 
 sabotage: $(UV)

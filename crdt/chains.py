@@ -6,10 +6,10 @@ before. It is what a box says in its hello. An invite carries more: for each iss
 trust".
 """
 
-from crdt.standing import Authority, Pair
 from crdt.bodies import parse_grant
 from crdt.entry import Entry
 from crdt.replica import Replica
+from crdt.standing import Authority, Pair
 
 __all__ = ["grant_chain", "invite_entries"]
 
@@ -60,7 +60,7 @@ def _issuer(authority: Authority, entry: Entry, pair: Pair) -> Pair | None:
 
 
 def invite_entries(replica: Replica, pair: Pair) -> tuple[Entry, ...]:
-    """Return the entries of an invite for a pair: whole issuer feeds, oldest first, senior first."""
+    """Return the entries of an invite for a pair: whole issuer feeds, senior first."""
     entries: dict[bytes, Entry] = {}
     for grant in grant_chain(replica, pair):
         feeds = sorted(feed for feed in replica.feeds() if feed[:2] == grant.feed[:2])

@@ -6,8 +6,6 @@ evidence. The room is small; when it is full the author who takes most of it los
 one author cannot push out another. See docs/records.md, "Bounds without clocks".
 """
 
-from collections.abc import Iterator
-
 from crdt.entry import Entry
 from crdt.index import entry_size
 
@@ -34,10 +32,6 @@ class Excess:
 
     def __len__(self) -> int:
         return len(self._authors)
-
-    def __iter__(self) -> Iterator[Entry]:
-        for waiting in self._waiting.values():
-            yield from waiting.values()
 
     def get(self, identifier: bytes) -> Entry | None:
         """Return an entry that waits."""

@@ -68,6 +68,7 @@ class _Candidate:
     supersedes: tuple[bytes, ...]
     only_contends: bool
     entry: Entry | None
+    rule: KeyRule
 
 
 def fold_registers(
@@ -109,7 +110,7 @@ def registers_of(
                 candidate = _candidate(authority, entry, said, rules)
                 if candidate is not None:
                     candidates.setdefault(said.key, []).append(candidate)
-    return {key: _register(index, key, candidates[key], rules) for key in sorted(candidates)}
+    return {key: _register(index, key, candidates[key]) for key in sorted(candidates)}
 
 
 def _root_puts(
@@ -120,9 +121,10 @@ def _root_puts(
     for statement in statements:
         for number, item in enumerate(statement.items):
             said = index.root_item(statement, number, item)
-            if isinstance(said, Put) and _rule(rules, said) is not None:
+            rule = _rule(rules, said) if isinstance(said, Put) else None
+            if isinstance(said, Put) and rule is not None:
                 contender = Contender(said.value, ROOT_PAIR, 0, statement.id)
-                found[said.key] = _Candidate(contender, said.supersedes, False, None)
+                found[said.key] = _Candidate(contender, said.supersedes, False, None, rule)
     return found
 
 
@@ -154,12 +156,10 @@ def _candidate(
     pair = min((standing.pair for standing in seniors), key=lambda pair: (pair.name, pair.key))
     only_contends = all(standing.contested for standing in seniors)
     contender = Contender(put.value, pair, stratum, entry.id)
-    return _Candidate(contender, put.supersedes, only_contends, entry)
+    return _Candidate(contender, put.supersedes, only_contends, entry, rule)
 
 
-def _register(
-    index: EntryIndex, key: str, candidates: list[_Candidate], rules: Sequence[KeyRule]
-) -> Register:
+def _register(index: EntryIndex, key: str, candidates: list[_Candidate]) -> Register:
     gone = _superseded(index, candidates)
     maxima = [each.contender for each in candidates if each.contender.entry_id not in gone]
     maxima.sort(key=lambda contender: contender.entry_id)
@@ -167,7 +167,7 @@ def _register(
     standing = [contender for contender in maxima if contender.stratum == senior]
     shown = [contender for contender in maxima if contender.stratum != senior]
     contested = len(standing) > 1
-    value = _decide(key, standing, rules) if contested else standing[0].value
+    value = _decide(candidates[0].rule, standing) if contested else standing[0].value
     return Register(key, value, contested, tuple(standing), tuple(shown))
 
 
@@ -204,11 +204,8 @@ def _earlier(feed: Feed, entries: list[Entry], silent: set[bytes]) -> set[bytes]
     return gone
 
 
-def _decide(key: str, standing: Sequence[Contender], rules: Sequence[KeyRule]) -> object:
+def _decide(rule: KeyRule, standing: Sequence[Contender]) -> object:
     """Return the most restrictive value, or None where none is, or two differ equally so."""
-    rule = rule_for_key(rules, key)
-    if rule is None:
-        return None
     ranked = [(rule.severity(cast("Value", each.value)), each.value) for each in standing]
     known = [severity for severity, _ in ranked if severity is not None]
     if not known:

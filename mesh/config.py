@@ -13,7 +13,7 @@ Paths are relative to the file. Unknown keys are refused: a misspelt one would b
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 
@@ -78,7 +78,8 @@ def render_config(config: NodeConfig) -> str:
         if field.name == "directory" or (value == field.default and field.name != "listen"):
             continue
         if isinstance(value, tuple):
-            lines.append(f"{field.name} = [{', '.join(map(_quote, value))}]")
+            quoted = ", ".join(_quote(text) for text in cast("tuple[str, ...]", value))
+            lines.append(f"{field.name} = [{quoted}]")
         else:
             lines.append(f"{field.name} = {_quote(value)}")
     return "\n".join(lines) + "\n"

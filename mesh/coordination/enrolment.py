@@ -8,9 +8,9 @@ capabilities. See docs/records.md, "Authority is a stratified fold".
 
 from collections.abc import Iterable, Sequence
 
-from crdt.standing import Pair, Standing
 from crdt.entry import Lane
 from crdt.replica import Replica
+from crdt.standing import Pair, Standing
 from identity.capability import EVERYWHERE, Capability
 
 __all__ = [
@@ -36,9 +36,7 @@ def authority_role() -> tuple[Capability, ...]:
 
 def steward_role(district: str) -> tuple[Capability, ...]:
     """Return what a steward may do: enrol, revoke and map within one district."""
-    return tuple(
-        capability for capability in _everything(district) if capability.verb != "approve"
-    )
+    return tuple(capability for capability in _everything(district) if capability.verb != "approve")
 
 
 def box_role(name: str, events: Sequence[str], area: Iterable[bytes]) -> tuple[Capability, ...]:

@@ -65,9 +65,9 @@ class _Record:
 
     frames: int = 0
     frames_late: int = 0
-    published: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
-    entered: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
-    requests: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
+    published: list[Mapping[str, object]] = field(default_factory=list[Mapping[str, object]])
+    entered: list[Mapping[str, object]] = field(default_factory=list[Mapping[str, object]])
+    requests: list[Mapping[str, object]] = field(default_factory=list[Mapping[str, object]])
     notices: list[bytes] = field(default_factory=list[bytes])
 
 
@@ -93,9 +93,7 @@ class Box:
             task_status.started()
             async for seen in incidents:
                 entered_ns = time.monotonic_ns()
-                self._note(
-                    self.record.entered, {"event": seen.event_id, "entered_ns": entered_ns}
-                )
+                self._note(self.record.entered, {"event": seen.event_id, "entered_ns": entered_ns})
                 graph, me = node.place.graph, node.place.name
                 reaction = reaction_to(graph, me, seen.place, seen.value.approach)
                 if reaction is None or not seen.claim():
@@ -179,7 +177,7 @@ class Box:
         self._note(self.record.published, row)
         return event.id
 
-    def _note(self, rows: list[dict[str, object]], row: dict[str, object]) -> None:
+    def _note(self, rows: list[Mapping[str, object]], row: Mapping[str, object]) -> None:
         if len(rows) < RECORDS_MAX:
             rows.append(row)
 

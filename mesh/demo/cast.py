@@ -1,7 +1,7 @@
 """The processes of a run, and how the demo talks to them.
 
-Every principal is an operating system process of its own; what the demo knows of it, it asked at its
-console, the Unix socket beside its configuration.
+Every principal is an operating system process of its own; what the demo knows of it, it asked at
+its console, the Unix socket beside its configuration.
 """
 
 import time
@@ -21,7 +21,7 @@ from mesh.demo.foundation import BOOTSTRAP, CENTRE, Foundation, Principal
 from mesh.node.control import ControlError, ask
 from mesh.node.processes import Child, Processes, ProcessFailedError
 
-__all__ = ["Cast", "PRELOAD"]
+__all__ = ["PRELOAD", "Cast"]
 
 PRELOAD = ("mesh.net.host", "onnxruntime", "mesh.demo.workers")
 """Imported once, before the first fork."""
@@ -129,7 +129,7 @@ class Cast:
         raise ProcessFailedError(f"{name} does not stand after {READY_S:g} s")
 
     def start_fleet(self) -> list[str]:
-        """Start the authority, the bootstrap peer, every box and the forker; returns their names."""
+        """Start authority, bootstrap peer, boxes and forker; returns their names."""
         for name in (CENTRE, BOOTSTRAP, self.forker):
             self.start_node(name)
         for name in self.boxes:
@@ -162,7 +162,7 @@ class Cast:
     async def until(
         self, holds: Callable[[], Awaitable[bool]], seconds: float, period_s: float = 0.2
     ) -> float | None:
-        """Ask again and again until something holds; returns after how long, None if it never did."""
+        """Ask until something holds; returns after how many seconds, None if it never did."""
         start = time.monotonic()
         while time.monotonic() - start < seconds:
             if await holds():

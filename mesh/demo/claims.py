@@ -28,7 +28,7 @@ class Claims:
     say: Callable[[str, bool, str], None]
     failed: list[str] = field(default_factory=list[str])
 
-    def check(self, name: str, held: bool, sentence: str) -> bool:  # noqa: FBT001
+    def check(self, name: str, held: bool, sentence: str) -> bool:
         """Judge one claim.
 
         Raises:

@@ -1,9 +1,9 @@
 """Founding the demo's fleet: every key, grant and record, as files in one directory.
 
-What `mesh authority init`, `mesh box init` and `mesh authority grant` do one by one, done for a whole
-neighbourhood: root, authority, bootstrap peer, steward and a box at each crossing, besides an
-accomplice, a forker and a deputy whose rights are revoked again. Everything an office signs is signed
-offline, in its own store, before any process runs.
+What `mesh authority init`, `mesh box init` and `mesh authority grant` do one by one, done for a
+whole neighbourhood: root, authority, bootstrap peer, steward and a box at each crossing, besides an
+accomplice, a forker and a deputy whose rights are revoked again. Everything an office signs is
+signed offline, in its own store, before any process runs.
 """
 
 import os

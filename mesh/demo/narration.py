@@ -25,7 +25,7 @@ class Narrator:
         """Announce an act."""
         self._console.rule(f"[bold]{title}")
 
-    def claim(self, name: str, held: bool, sentence: str) -> None:  # noqa: FBT001
+    def claim(self, name: str, held: bool, sentence: str) -> None:
         """Show a judged claim."""
         mark = "[green]held  [/]" if held else "[bold red]FAILED[/]"
         self._console.print(f"  {mark} {name}: {sentence}", highlight=False)
@@ -64,7 +64,9 @@ class Narrator:
         if "reaction" in result:
             self._reaction(cast("Mapping[str, object]", result["reaction"]))
         failed = cast("list[str]", result["failed"])
-        verdict = "[bold green]ok[/]" if result["ok"] else f"[bold red]failed: {', '.join(failed)}[/]"
+        verdict = (
+            "[bold green]ok[/]" if result["ok"] else f"[bold red]failed: {', '.join(failed)}[/]"
+        )
         self._console.print(
             f"{verdict}  seed {result['seed']}, {result['boxes']} boxes, "
             f"{result['processes']} processes, {result['duration_s']} s",

@@ -81,7 +81,7 @@ def plan_scene(city: City, seed: int, incidents: int) -> ScenePlan:
     rng = Random(f"{seed}/scene")
     boxes = [place.name for place in city.places if place.watched is not None]
     hero = city.hero.name
-    counts = {box: 0 for box in boxes}
+    counts = dict.fromkeys(boxes, 0)
     counts[hero] += 1
     for _ in range(incidents):
         fewest = min(counts.values())

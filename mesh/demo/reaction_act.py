@@ -137,7 +137,11 @@ class ReactionAct:
             for value, run in groupby(truth.tolist()):
                 length = len(list(run))
                 if value == 1:
-                    if shown and shown[-1].box == box and frame - shown[-1].last_frame < CLEAR_FRAMES:
+                    if (
+                        shown
+                        and shown[-1].box == box
+                        and frame - shown[-1].last_frame < CLEAR_FRAMES
+                    ):
                         shown[-1].last_frame = frame + length - 1
                     else:
                         shown.append(Shown(box, frame, frame + length - 1))
@@ -200,7 +204,12 @@ class ReactionAct:
                     seconds_ms = round(reaction.seconds * 1000)
                     wanted.add((one.incident, reaction.box, reaction.kind, seconds_ms))
         made = [
-            (typed("bytes", row["incident"]), box, str(row["kind"]), typed("int", row["seconds_ms"]))
+            (
+                typed("bytes", row["incident"]),
+                box,
+                str(row["kind"]),
+                typed("int", row["seconds_ms"]),
+            )
             for box, report in self.reports.items()
             for row in _rows(report, "requests")
         ]
@@ -266,9 +275,7 @@ class ReactionAct:
             value = "nothing was measured" if spread is None else f"p99 {spread.p99:.1f} ms"
             check(name, held, f"{value}, at most {most:g} ms")
 
-    def _absent(
-        self, by_event: dict[bytes, tuple[str, Row]], heard: set[tuple[bytes, str]]
-    ) -> int:
+    def _absent(self, by_event: dict[bytes, tuple[str, Row]], heard: set[tuple[bytes, str]]) -> int:
         """Deliveries that did not happen: every box within the interest of an event's place."""
         city = self.cast.city
         near = {
@@ -293,7 +300,10 @@ class ReactionAct:
         durations: list[int] = []
         for report in self.reports.values():
             for row in _rows(report, "requests"):
-                event, requested_ns = typed("bytes", row["event"]), typed("int", row["requested_ns"])
+                event, requested_ns = (
+                    typed("bytes", row["event"]),
+                    typed("int", row["requested_ns"]),
+                )
                 if event in by_event:
                     published = by_event[event][1]
                     durations.append(requested_ns - typed("int", published["grabbed_ns"]))

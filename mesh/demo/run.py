@@ -17,6 +17,7 @@ from pathlib import Path
 import trio
 from rich.console import Console
 
+from identity.encoding import Value
 from inference.onnx import packaged_model_path
 from mesh.demo import workers
 from mesh.demo.cast import PRELOAD, Cast
@@ -117,7 +118,10 @@ class _Run:
         city = neighbourhood(generate_city(options.seed), options.boxes)
         plan = plan_scene(city, options.seed, options.incidents)
         model = options.model or packaged_model_path()
-        say(f"{options.boxes} crossings around {city.hero.name}; {plan.seconds:.0f} s of {len(plan.cameras)} cameras")
+        say(
+            f"{options.boxes} crossings around {city.hero.name}; {len(plan.cameras)} cameras, "
+            f"{plan.seconds:.0f} s each"
+        )
         painters: list[Child] = []
         if options.act != "trust":
             painters = self._paint(processes, plan)
@@ -202,5 +206,5 @@ class _Run:
         return result
 
 
-def _keys(value: object) -> set[bytes]:
+def _keys(value: Value) -> set[bytes]:
     return {key for key in value if isinstance(key, bytes)} if isinstance(value, list) else set()

@@ -61,9 +61,10 @@ def load_camera(directory: Path, box: str) -> tuple[NDArray[np.uint8], Calibrati
     """Return a camera's frames [n, 144, 256, 3], mapped from its file, and its calibration."""
     frames, calibration, _ = camera_files(directory, box)
     values = json.loads(calibration.read_text())
-    rows = tuple(tuple(float(value) for value in row) for row in values["to_ground"])
-    zone = tuple(float(value) for value in values["zone"])
-    return np.load(frames, mmap_mode="r"), Calibration(to_ground=rows, zone=zone)
+    a, b, c = ((float(x), float(y), float(z)) for x, y, z in values["to_ground"])
+    x0, x1, y0, y1 = map(float, values["zone"])
+    camera = Calibration(to_ground=(a, b, c), zone=(x0, x1, y0, y1))
+    return np.load(frames, mmap_mode="r"), camera
 
 
 def load_truth(directory: Path, box: str) -> CameraTruth:

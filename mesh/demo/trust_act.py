@@ -210,7 +210,10 @@ class TrustAct:
             answer = await cast.ask(cast.accomplice, request)
             await self._judge(attacker, reason, answer)
         after = await self._views("")
-        same = len({row["digest"] for row in after.values()}) == 1 and views.keys() == after.keys()
+        same = (
+            len({str(row["digest"]) for row in after.values()}) == 1
+            and views.keys() == after.keys()
+        )
         self.claims.check("views_equal", same, "every box still holds the same view")
         await self._judge_sorting()
 
@@ -259,9 +262,7 @@ class TrustAct:
         ends = [cast.name_of(key) for key in sent if isinstance(key, bytes)] if isinstance(
             sent, list) else []  # fmt: skip
         honest = tuple(name for name in ends if name in cast.boxes)
-        attack = Attack(
-            attacker, cast.running[cast.accomplice].pid, reason, len(honest), [], []
-        )
+        attack = Attack(attacker, cast.running[cast.accomplice].pid, reason, len(honest), [], [])
         self.attacks.append(attack)
 
         async def refused() -> bool:

@@ -18,7 +18,6 @@ __all__ = ["accomplice", "box", "node", "scenery"]
 
 def _run(parent: Parent, main: Callable[[trio.Event], Awaitable[None]]) -> None:
     """Run an async main until the parent asks to stop; tell it when the main is ready."""
-
     logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s")
     logging.getLogger("libp2p").setLevel(logging.CRITICAL)
 

@@ -8,7 +8,8 @@ from crdt.restore import restore, resume_feed
 from crdt.store_records import Loaded
 from identity.genesis import Genesis
 from identity.keys import SecretKey
-from mesh.mind.mind import Mind, MindConfig
+from mesh.mind.config import MindConfig
+from mesh.mind.mind import Mind
 from mesh.units import Instant
 
 if TYPE_CHECKING:
@@ -48,7 +49,4 @@ def assemble(
         for lane in _OWN_LANES
     }
     boot_id = boot.to_bytes(4) + rng.getrandbits(32).to_bytes(4)
-    return Mind(
-        config, secret=secret, replica=replica, feeds=feeds, boot=boot_id, rng=rng, now=now
-    )
-
+    return Mind(config, secret=secret, replica=replica, feeds=feeds, boot=boot_id, rng=rng, now=now)

@@ -1,8 +1,8 @@
 """Others' facts: judged before they are forwarded, parked while their author is unknown.
 
 A fact is verified before it travels on. Wrong in every view (no entry, another fleet, a wrong
-signature, a lane that does not belong to the topic): reject. An author nobody has granted yet may be
-granted by the next fact: park, not remembered as seen, and try again whenever the view grows.
+signature, a lane that does not belong to the topic): reject. An author nobody has granted yet may
+be granted by the next fact: park, not remembered as seen, and try again whenever the view grows.
 """
 
 from collections import OrderedDict
@@ -15,6 +15,7 @@ from identity.genesis import RootStatement, RootVerdict
 from mesh.choreography.topics import TopicKind, district_of, parse_topic
 from mesh.coordination.facts import FactError, parse_fact
 from mesh.gossip.effects import Judgement, Verdict
+from mesh.units import Instant
 
 __all__ = ["Hearing", "HearingStatistics"]
 
@@ -49,23 +50,16 @@ class Hearing:
     Args:
         replica: what they are offered to.
         gap: called with the peer whose fact does not link to what we hold.
-        roots: called with every root statement that was accepted.
     """
 
-    def __init__(
-        self,
-        replica: Replica,
-        gap: Callable[[bytes], None],
-        roots: Callable[[RootStatement], None],
-    ) -> None:
+    def __init__(self, replica: Replica, gap: Callable[[bytes], None]) -> None:
         self._replica = replica
         self._gap = gap
-        self._roots = roots
         self._parked: OrderedDict[bytes, tuple[bytes, Entry]] = OrderedDict()
         self._accepted = self._rejected = 0
 
-    def judge(self, topic: str, data: bytes, peer: bytes) -> Judgement:
-        """Judge one payload of a fact topic for the router."""
+    def judge(self, topic: str, data: bytes, peer: bytes, _now: Instant) -> Judgement:
+        """Judge one payload of a fact topic for the router; no fact depends on the time."""
         judgement = self._judge(topic, data, peer)
         self._accepted += judgement.verdict is Verdict.ACCEPT
         self._rejected += judgement.verdict is Verdict.REJECT
@@ -83,7 +77,8 @@ class Hearing:
         if fact.root is not None:
             return Judgement(self._root(lane, fact.root, peer), None)
         verdicts = [
-            self._entry(lane, parsed.subject, entry, peer, len(fact.entries)) for entry in fact.entries
+            self._entry(lane, parsed.subject, entry, peer, len(fact.entries))
+            for entry in fact.entries
         ]
         author = fact.entries[0].author if verdicts[0] is Verdict.ACCEPT else None
         return Judgement(_worst(verdicts), author)
@@ -114,7 +109,6 @@ class Hearing:
             return Verdict.REJECT
         match self._replica.offer_root(statement):
             case RootVerdict.ACCEPTED:
-                self._roots(statement)
                 return Verdict.ACCEPT
             case RootVerdict.TWIN:
                 return Verdict.FORWARD

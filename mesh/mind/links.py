@@ -7,6 +7,7 @@ with whoever is known. At every change of view each peer is sorted again, so a r
 membership in the middle of a conversation, and a grant begins one.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -83,7 +84,7 @@ class Links:
         self._trust = trust
         self._links: dict[bytes, Link] = {}
 
-    def __iter__(self):  # noqa: ANN204  (a view over links; its type is that of dict.values)
+    def __iter__(self) -> Iterator[Link]:
         return iter(tuple(self._links.values()))
 
     def get(self, peer: bytes) -> Link | None:
@@ -92,9 +93,7 @@ class Links:
 
     def members(self) -> tuple[Link, ...]:
         """Return the links to current members."""
-        return tuple(
-            link for link in self._links.values() if link.peer_class is PeerClass.MEMBER
-        )
+        return tuple(link for link in self._links.values() if link.peer_class is PeerClass.MEMBER)
 
     def connected(self, peer: bytes, *, outbound: bool) -> bool:
         """Note a new link; False if it is no new one, or there are too many."""

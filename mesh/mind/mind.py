@@ -3,49 +3,33 @@
     effects = mind.receive(peer, protocol, body, now)
     for effect in effects: shell.perform(effect)
 
-Everything that decides is below this file; here is only who is told what, in which order. A mind asks
-no clock, opens no socket and writes no file; the same one runs under the simulator and under libp2p.
-After every input it *settles*: new facts go to the store, changed views re-sort the peers, and one
-timer stands for everything that waits. See docs/architecture.md, "The one idea".
+Everything that decides is below this file; here is only who is told what, in which order. A mind
+asks no clock, opens no socket and writes no file; the same one runs under the simulator and under
+libp2p. After every input it *settles*: new facts go to the store, changed views re-sort the peers,
+and one timer stands for everything that waits. See docs/architecture.md, "The one idea".
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crdt.chains import grant_chain
 from crdt.entry import Entry, Lane
 from crdt.errors import SyncError
-from crdt.own import Head as OwnHead
 from crdt.own import OwnFeed
 from crdt.replica import Replica
-from crdt.standing import Pair
-from crdt.sync import Reach
-from identity.genesis import RootStatement
-from identity.keys import SecretKey, peer_id_bytes
-from mesh.choreography.event import SealedEvent
-from mesh.choreography.reactions import Mode
-from mesh.choreography.topics import auth_topic, district_of, fleet_topic, state_topic
-from mesh.choreography.trace import Stage
+from identity.genesis import RootStatement, RootVerdict
+from identity.keys import SecretKey
+from mesh.choreography.event import InvalidEventError, SealedEvent
 from mesh.coordination.clock import ClockConsensus
-from mesh.coordination.facts import FACT_SIZE_MAX, encode_entry, encode_root
-from mesh.coordination.hello import (
-    CLOCK_PERIOD_S,
-    HELLO_PROTOCOL,
-    Answer,
-    Clock,
-    Head,
-    Hello,
-    HelloError,
-)
+from mesh.coordination.presence import Presence
 from mesh.coordination.trust import PeerClass, Trust
 from mesh.framing import frame
-from mesh.gossip import effects as gossip
 from mesh.gossip.effects import Judgement, Priority
 from mesh.gossip.router import Router
+from mesh.mind.config import MindConfig
+from mesh.mind.cores import GOSSIP_PROTOCOL, Cores
+from mesh.mind.duties import Duties
 from mesh.mind.effects import (
-    Admit,
     Changed,
     Deliver,
     Disconnect,
@@ -54,51 +38,27 @@ from mesh.mind.effects import (
     Persist,
     Send,
     SetTimer,
-    Suspend,
-    Wanted,
     Wrote,
 )
 from mesh.mind.hearing import Hearing
-from mesh.mind.links import Link, Links
+from mesh.mind.links import Links
+from mesh.mind.meeting import Meeting
 from mesh.mind.neighbours import Neighbours
 from mesh.mind.speaking import Draft, Speaking
+from mesh.mind.spreading import Spreading, is_event_topic, priority_of
 from mesh.mind.statistics import MindStatistics
 from mesh.mind.syncing import SYNC_PROTOCOL, Syncing
 from mesh.mind.views import Views
 from mesh.mind.writing import Writing
-from mesh.units import SECOND, Instant
+from mesh.units import Instant
 
 if TYPE_CHECKING:
     from random import Random
 
-__all__ = ["GOSSIP_PROTOCOL", "PROTOCOLS", "Mind", "MindConfig"]
+__all__ = ["Mind"]
 
-GOSSIP_PROTOCOL = "/meshsub/1.1.0"
-PROTOCOLS = (HELLO_PROTOCOL, SYNC_PROTOCOL, GOSSIP_PROTOCOL)
-"""What a mind speaks; hello first."""
-CLOCK_SOON_NS = SECOND
-"""A new link hears our clock again after this time, then after twice as long, and so on."""
-STATEMENT_DELAY_NS = 2 * SECOND
-"""Link changes are stated this much later, so that a flapping link is one statement."""
-TOPOLOGY_DELAY_NS = SECOND // 2
-"""Changes of the membership are answered by dialling this much later, in one go."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MindConfig:
-    """What a node is told about itself.
-
-    Attributes:
-        name: the name under which it speaks; "" before it is enrolled.
-        mode: whether its reactions make requests, or are only observed.
-        bootstraps: where others may be found before any member is known.
-        caches_only: whether it is a bootstrap peer: AUTH and introductions, nothing else.
-    """
-
-    name: str
-    mode: Mode = "act"
-    bootstraps: Mapping[bytes, tuple[str, ...]] = field(default_factory=dict[bytes, tuple[str, ...]])
-    caches_only: bool = False
+FOREIGN_TICKETS = 1 << 32
+"""Tickets from here on are for what others wrote; below it for our own facts."""
 
 
 class Mind:
@@ -126,154 +86,214 @@ class Mind:
         now: Instant,
     ) -> None:
         genesis = replica.chain.genesis
-        self.config = config
-        self.replica = replica
-        self.public = secret.public
-        self.views = Views(replica)
-        self.trust = Trust(replica)
-        self.links = Links(genesis.ns, self.trust)
-        self.clock = ClockConsensus(genesis.clock_skew_ms_max)
-        self.neighbours = Neighbours(genesis, secret.public, config.bootstraps)
-        self.hearing = Hearing(replica, self._gap, self._root_accepted)
-        self.writing = Writing(feeds, self._persist_own, lambda: rng.getrandbits(16))
-        self.syncing = Syncing(replica, self._send_sync, rng.random)
-        self.router = Router(rng=rng, validate=self._judge, priority_of=self._priority)
-        self.speaking = Speaking(
-            genesis=genesis,
-            trust=self.trust,
-            secret=secret,
-            name=config.name,
-            boot=boot,
-            mode=config.mode,
-            places=lambda: self.views.places,
-            started=now,
+        trust, views = Trust(replica), Views(replica)
+        self._cores = Cores(
+            config=config,
+            public=secret.public,
+            replica=replica,
+            views=views,
+            trust=trust,
+            links=Links(genesis.ns, trust),
+            clock=ClockConsensus(genesis.clock_skew_ms_max),
+            neighbours=Neighbours(genesis, secret.public, config.bootstraps),
+            hearing=Hearing(replica, self._gap),
+            writing=Writing(feeds, self._persist_own, lambda: rng.getrandbits(16)),
+            syncing=Syncing(replica, self._send_sync, rng.random),
+            router=Router(rng=rng, validate=self._judge, priority_of=priority_of),
+            speaking=Speaking(
+                genesis=genesis,
+                trust=trust,
+                secret=secret,
+                name=config.name,
+                boot=boot,
+                mode=config.mode,
+                places=lambda: views.places,
+                started=now,
+            ),
+            now=now,
         )
-        self.heard_ns: dict[bytes, int] = {}
-        """When something that a known author signed, or said on its link, came in last."""
-        self._out: list[Effect] = []
-        self._now = now
-        self._tickets = 1 << 32
-        self._addresses: tuple[str, ...] = ()
+        self._meeting = Meeting(self._cores)
+        self._spreading = Spreading(self._cores)
+        self._tickets = FOREIGN_TICKETS
+        self._duties = Duties(self._cores, self._meeting)
         self._released: set[bytes] = set()
-        self._stated: object = None
-        self._joined: tuple[str, ...] = ()
-        self._wanted: object = None
-        self._due: dict[str, int] = {}
+        self._roots_stored = replica.chain.number
         self._timer_ns: int | None = None
-        self._clocks_told = 0
 
     def __repr__(self) -> str:
         return f"<Mind {self.config.name or '(not enrolled)'} {self.public.hex()[:8]}>"
 
-    # ------------------------------------------------------------------ what the world tells us
+    # --------------------------------------------------------------------------- to look at
+
+    @property
+    def config(self) -> MindConfig:
+        """What it was told about itself."""
+        return self._cores.config
+
+    @property
+    def public(self) -> bytes:
+        """Its public key, 32 bytes."""
+        return self._cores.public
+
+    @property
+    def replica(self) -> Replica:
+        """What it holds, and the folded views."""
+        return self._cores.replica
+
+    @property
+    def views(self) -> Views:
+        """Membership and places."""
+        return self._cores.views
+
+    @property
+    def trust(self) -> Trust:
+        """Who may do what, and how a peer is sorted."""
+        return self._cores.trust
+
+    @property
+    def links(self) -> Links:
+        """Who is connected."""
+        return self._cores.links
+
+    @property
+    def presence(self) -> Presence:
+        """Which members are seen, dark or unknown."""
+        return self._cores.neighbours.presence
+
+    @property
+    def heard_ns(self) -> Mapping[bytes, int]:
+        """When anything of a key was heard last, monotonic nanoseconds."""
+        return self._cores.heard_ns
+
+    @property
+    def speaking(self) -> Speaking:
+        """Events in and out."""
+        return self._cores.speaking
+
+    def statistics(self) -> MindStatistics:
+        """Return what happened so far, for people and for tests."""
+        cores = self._cores
+        return MindStatistics(
+            links=cores.links.statistics(),
+            admission=cores.speaking.admission_statistics(),
+            reactions=cores.speaking.reaction_statistics(),
+            gossip=cores.router.statistics(),
+            sync=cores.syncing.statistics(),
+            facts=cores.hearing.statistics(),
+            presence=cores.neighbours.presence,
+            clock_offset_ms=cores.clock.offset_ms,
+            clock_trusted=cores.clock.trusted,
+        )
+
+    # ----------------------------------------------------------------- what the world tells us
 
     def start(self, addresses: tuple[str, ...], now: Instant) -> list[Effect]:
         """Begin: join the topics, and say where we can be reached. Call it once, first."""
         self._at(now)
-        self._addresses = addresses
-        self._due["clock"] = now.mono_ns + CLOCK_PERIOD_S * SECOND
-        self._due["topology"] = now.mono_ns
-        self._due["statement"] = now.mono_ns + STATEMENT_DELAY_NS
+        self._duties.begin(addresses)
         return self._settle(changed=True)
 
     def connected(self, peer: bytes, now: Instant, *, outbound: bool) -> list[Effect]:
         """A link stands: say hello."""
         self._at(now)
-        if not self.links.connected(peer, outbound=outbound):
-            self._out.append(Disconnect(peer, "too many links"))
+        if not self._cores.links.connected(peer, outbound=outbound):
+            self._cores.out.append(Disconnect(peer, "too many links"))
         else:
-            self._hello(peer)
-            self._clocks_told = 0
-            self._due["clock"] = now.mono_ns + CLOCK_SOON_NS
+            self._meeting.hello(peer)
+            self._duties.met()
         return self._settle()
 
     def disconnected(self, peer: bytes, now: Instant) -> list[Effect]:
         """A link is gone."""
         self._at(now)
-        link = self.links.disconnected(peer)
+        link = self._cores.links.disconnected(peer)
         if link is not None:
-            self._leave(link)
-            self.clock.forget(peer)
-            self.speaking.link_removed(peer)
+            self._meeting.leave(link)
+            self._cores.clock.forget(peer)
+            self._cores.speaking.link_removed(peer)
         return self._settle()
 
     def stream_opened(self, peer: bytes, protocol: str, now: Instant) -> list[Effect]:
         """A stream of a protocol was opened, by us or by the peer: what goes first on ours.
 
-        Other implementations forget our subscriptions with their own stream, so the list is sent
-        again on every new one, in either direction.
+        Others forget our subscriptions with their own stream, so the list is sent again on each.
         """
         self._at(now)
-        link = self.links.get(peer)
+        link = self._cores.links.get(peer)
         if protocol == GOSSIP_PROTOCOL and link and link.peer_class is PeerClass.MEMBER:
-            for data in self.router.hello(peer):
-                self._out.append(Send(peer, protocol, data, Priority.CONTROL))
+            for data in self._cores.router.hello(peer):
+                self._cores.out.append(Send(peer, protocol, data, Priority.CONTROL))
         return self._settle()
 
     def receive(self, peer: bytes, protocol: str, body: bytes, now: Instant) -> list[Effect]:
         """Take one frame, its length cut off. Never raises for what a peer sends."""
         self._at(now)
-        link = self.links.get(peer)
+        cores = self._cores
+        link = cores.links.get(peer)
         if link is None:
             return []
+        cores.heard_ns[peer] = now.mono_ns
         if protocol == GOSSIP_PROTOCOL:
-            self._route(self.router.receive(body, peer, now.mono_ns))
+            cores.route(cores.router.receive(body, peer, now.mono_ns))
         elif protocol == SYNC_PROTOCOL:
             try:
-                self.syncing.receive(peer, body, now.mono_ns)
+                cores.syncing.receive(peer, body, now.mono_ns)
             except SyncError as error:
-                self._out.append(Penalise(peer, f"sync: {error}"))
+                cores.out.append(Penalise(peer, f"sync: {error}"))
         else:
-            self._hear_hello(link, body)
+            self._meeting.hear(link, body)
         return self._settle()
 
     def tick(self, now: Instant) -> list[Effect]:
         """Do what is due."""
         self._at(now)
         self._timer_ns = None
-        beat = self.router.next_heartbeat_ns(now.mono_ns)
-        if beat is not None and beat <= now.mono_ns:
-            self._route(self.router.heartbeat(now.mono_ns))
-        self.syncing.tick(now.mono_ns)
-        for handle, reason in self.writing.tick(t=now.wall_ms, now_ns=now.mono_ns):
-            self._out.append(Wrote(handle, None, reason))
-        for what, due in tuple(self._due.items()):
-            if due <= now.mono_ns:
-                del self._due[what]
-                getattr(self, f"_{what}_due")()
+        cores, now_ns = self._cores, now.mono_ns
+        beat = cores.router.next_heartbeat_ns(now_ns)
+        if beat is not None and beat <= now_ns:
+            cores.route(cores.router.heartbeat(now_ns))
+        cores.syncing.tick(now_ns)
+        for handle, reason in cores.writing.tick(t=now.wall_ms, now_ns=now_ns):
+            cores.out.append(Wrote(handle, None, reason))
+        self._duties.tick()
         return self._settle()
 
     def persisted(self, ticket: int, now: Instant) -> list[Effect]:
         """The store holds a ticket: an own fact is now shown and spread."""
         self._at(now)
-        released = self.writing.persisted(ticket)
+        released = self._cores.writing.persisted(ticket)
         if released is not None:
             self._released.add(released.entry.id)
-            self.replica.offer(released.entry)
-            self._spread(released.entry)
-            self._out.append(Wrote(released.handle, released.entry))
+            self._cores.replica.offer(released.entry)
+            self._spreading.entry(released.entry)
+            self._cores.out.append(Wrote(released.handle, released.entry))
         return self._settle()
 
     def persist_failed(self, ticket: int, reason: str, now: Instant) -> list[Effect]:
         """The store could not take a ticket: own facts behind it never were."""
         self._at(now)
-        for handle in self.writing.persist_failed(ticket):
-            self._out.append(Wrote(handle, None, reason))
+        for handle in self._cores.writing.persist_failed(ticket):
+            self._cores.out.append(Wrote(handle, None, reason))
         return self._settle()
 
-    # ----------------------------------------------------------------------- what the app asks
+    # ---------------------------------------------------------------------- what the app asks
 
     def publish(self, draft: Draft, now: Instant) -> tuple[SealedEvent, list[Effect]]:
         """Seal an event and send it to everyone who listens.
 
         Raises:
-            InvalidEventError: a field is out of range, the whole too large, or we are in no
-                district and the scope is one.
+            InvalidEventError: a field is out of range, or the whole or the scope impossible.
         """
         self._at(now)
-        event = self.speaking.seal(draft, self._now)
-        topic = self.speaking.topic(draft)
-        self._route(self.router.publish(topic, event.wire, now.mono_ns, flood=True))
+        cores = self._cores
+        topic = cores.speaking.topic(draft)
+        if topic is None:
+            raise InvalidEventError(
+                f"scope {draft.scope!r}: expected a scope that {self.config.name!r} has; its name "
+                "is too short to be in a district"
+            )
+        event = cores.speaking.seal(draft, cores.now)
+        cores.route(cores.router.publish(topic, event.wire, now.mono_ns, flood=True))
         return event, self._settle()
 
     def write(self, lane: Lane, kind: str, body: object, now: Instant) -> tuple[int, list[Effect]]:
@@ -284,296 +304,104 @@ class Mind:
             InvalidEntryError: the body cannot be encoded or is too large.
         """
         self._at(now)
-        handle = self.writing.write(lane, kind, body, t=now.wall_ms, now_ns=now.mono_ns)
+        writing = self._cores.writing
+        handle = writing.write(lane, kind, body, t=now.wall_ms, now_ns=now.mono_ns)
         return handle, self._settle()
 
     def state(
-        self, lane: Lane, topic: str, kind: str, body: object, now: Instant
+        self, lane: Lane, topic: str, kind: str, body: Mapping[str, object], now: Instant
     ) -> tuple[int, list[Effect]]:
         """Say something of ourselves under a topic; as `write`, and it replaces what was said."""
         self._at(now)
-        handle = self.writing.state(lane, topic, kind, body, t=now.wall_ms, now_ns=now.mono_ns)
+        writing = self._cores.writing
+        handle = writing.state(lane, topic, kind, body, t=now.wall_ms, now_ns=now.mono_ns)
         return handle, self._settle()
 
-    def offer_root(self, statement: RootStatement, now: Instant) -> list[Effect]:
-        """Take a root statement that a person brought, and spread it."""
+    def offer_root(
+        self, statement: RootStatement, now: Instant
+    ) -> tuple[RootVerdict, list[Effect]]:
+        """Take a root statement that a person brought, and spread an accepted one."""
         self._at(now)
-        self.replica.offer_root(statement)
-        self._root_accepted(statement)
-        self._publish_fact(auth_topic(self.replica.chain.genesis.ns), encode_root(statement))
-        return self._settle()
+        verdict = self._cores.replica.offer_root(statement)
+        if verdict is RootVerdict.ACCEPTED:
+            self._spreading.root(statement)
+        return verdict, self._settle()
 
     def listen(self, now: Instant) -> list[Effect]:
         """The interests changed: join and leave topics."""
         self._at(now)
         return self._settle(changed=True)
 
-    def statistics(self) -> MindStatistics:
-        """Return what happened so far, for people and for tests."""
-        return MindStatistics(
-            links=self.links.statistics(),
-            admission=self.speaking.admission_statistics(),
-            reactions=self.speaking.reaction_statistics(),
-            gossip=self.router.statistics(),
-            sync=self.syncing.statistics(),
-            facts=self.hearing.statistics(),
-            presence=self.neighbours.presence,
-            clock_offset_ms=self.clock.offset_ms,
-            clock_trusted=self.clock.trusted,
-        )
-
-    # ------------------------------------------------------------------------------- hello
-
-    def _hello(self, peer: bytes) -> None:
-        chain = grant_chain(self.replica, Pair(self.public, self.config.name))
-        heads = [
-            Head(feed.lane, feed.inc, head.seq, head.id)
-            for feed in self.replica.feeds()
-            if feed.author == peer and (head := self.replica.head(feed)) is not None
-        ]
-        hello = Hello(
-            self.replica.chain.genesis.ns,
-            (self.replica.chain.number, self.replica.chain.head),
-            self._now.wall_ms,
-            PROTOCOLS,
-            self.config.name,
-            tuple(entry.wire for entry in chain),
-            tuple(heads),
-        )
-        self._say(peer, hello)
-
-    def _say(self, peer: bytes, what: Hello | Answer | Clock) -> None:
-        self._out.append(Send(peer, HELLO_PROTOCOL, frame(what.encode()), Priority.CONTROL))
-
-    def _hear_hello(self, link: Link, body: bytes) -> None:
-        try:
-            heard = self.links.receive(link, body)
-        except HelloError as error:
-            self._out.append(Disconnect(link.peer, f"hello: {error}"))
-            return
-        if heard.clock_ms is not None:
-            self.clock.heard(link.peer, heard.clock_ms, self._now.wall_ms)
-            if self.trust.known_author(link.peer):
-                self.heard_ns[link.peer] = self._now.mono_ns
-        for entry in heard.grants:
-            self.hearing.offer(entry, link.peer)
-        if heard.hello is not None:
-            heads = tuple(OwnHead(h.lane, h.inc, h.seq, h.id) for h in heard.heads)
-            self.writing.heard(heads, holds=lambda key: self.replica.entry(key) is not None)
-            self._sort()
-
-    def _sort(self) -> None:
-        """Sort every peer by today's views, and act where that changed."""
-        for link, before in self.links.sort_again():
-            sort = link.sort
-            assert sort is not None
-            self._say(link.peer, Answer(sort.peer_class, sort.reason or ""))
-            if sort.peer_class is before:
-                continue
-            if before is not None:
-                self._leave(link)
-            if sort.peer_class is PeerClass.MEMBER:
-                self._admit(link)
-            if sort.peer_class is not PeerClass.STRANGER:
-                self.syncing.peer_added(
-                    link.peer,
-                    self._reach(link),
-                    member=sort.peer_class is PeerClass.MEMBER,
-                    begin=link.outbound or before is not None,
-                    now_ns=self._now.mono_ns,
-                )
-
-    def _admit(self, link: Link) -> None:
-        tag = sha256(peer_id_bytes(link.peer)).digest()[:4]
-        self._route(
-            self.router.peer_added(
-                link.peer, outbound=link.outbound, tag=tag, now_ns=self._now.mono_ns
-            )
-        )
-        self._out.append(Admit(link.peer))
-        self._due.setdefault("statement", self._now.mono_ns + STATEMENT_DELAY_NS)
-
-    def _leave(self, link: Link) -> None:
-        self.syncing.peer_removed(link.peer)
-        self._route(self.router.peer_removed(link.peer, self._now.mono_ns))
-        if self.links.get(link.peer) is not None:
-            self._out.append(Suspend(link.peer))
-        self._due.setdefault("statement", self._now.mono_ns + STATEMENT_DELAY_NS)
-
-    def _reach(self, link: Link) -> Reach:
-        if self.config.caches_only:
-            return Reach.bootstrap()
-        if link.peer_class is not PeerClass.MEMBER:
-            return Reach.known()
-        mine, theirs = self._districts(self.public), self._districts(link.peer)
-        return Reach.member(mine & theirs)
-
-    def _districts(self, key: bytes) -> set[str]:
-        depth = self.replica.chain.genesis.district_depth
-        pairs = self.replica.authority.pairs_of(key)
-        found = {district_of(pair.name, depth) for pair in pairs}
-        return {district for district in found if district is not None}
-
-    # ------------------------------------------------------------------------------- gossip
+    # --------------------------------------------------------------- what the cores call back
 
     def _judge(self, topic: str, data: bytes, peer: bytes) -> Judgement:
-        if _is_event(topic):
-            judgement = self.speaking.judge(topic, data, peer, self._now)
-        else:
-            judgement = self.hearing.judge(topic, data, peer)
+        cores = self._cores
+        hears = cores.speaking.judge if is_event_topic(topic) else cores.hearing.judge
+        judgement = hears(topic, data, peer, cores.now)
         if judgement.author is not None:
-            self.heard_ns[judgement.author] = self._now.mono_ns
+            cores.heard_ns[judgement.author] = cores.now.mono_ns
         return judgement
 
-    def _priority(self, topic: str) -> Priority:
-        return Priority.EVENT if _is_event(topic) else Priority.FACT
-
-    def _route(self, effects: list[gossip.Effect]) -> None:
-        """Turn the router's effects into ours; what it delivers was taken in when it was judged."""
-        for effect in effects:
-            if isinstance(effect, gossip.Send):
-                self._out.append(Send(effect.peer, GOSSIP_PROTOCOL, effect.frame, effect.priority))
-            elif isinstance(effect, gossip.Penalise):
-                self._out.append(Penalise(effect.peer, f"gossip: {effect.reason}"))
-
-    def _spread(self, entry: Entry) -> None:
-        ns = self.replica.chain.genesis.ns
-        if entry.lane == Lane.AUTH:
-            self._publish_fact(auth_topic(ns), encode_entry(entry))
-        elif entry.lane == Lane.FLEET:
-            self._publish_fact(fleet_topic(ns), encode_entry(entry))
-        elif entry.lane == Lane.STATE:
-            for district in sorted(self._districts(self.public)):
-                self._publish_fact(state_topic(ns, district), encode_entry(entry))
-
-    def _publish_fact(self, topic: str, payload: bytes) -> None:
-        if len(payload) <= FACT_SIZE_MAX:
-            self._route(self.router.publish(topic, payload, self._now.mono_ns))
-        else:
-            self.syncing.spread(None, self._now.mono_ns)
-
-    def _topics(self) -> tuple[str, ...]:
-        ns = self.replica.chain.genesis.ns
-        if self.config.caches_only:
-            return (auth_topic(ns),)
-        states = [state_topic(ns, district) for district in sorted(self._districts(self.public))]
-        return (auth_topic(ns), fleet_topic(ns), *states, *self.speaking.topics())
-
-    def _join(self) -> None:
-        topics = self._topics()
-        for topic in self._joined:
-            if topic not in topics:
-                self._route(self.router.leave(topic, self._now.mono_ns))
-        for topic in topics:
-            if topic not in self._joined:
-                self._route(self.router.join(topic, self._now.mono_ns))
-        self._joined = topics
-
-    # -------------------------------------------------------------------------------- facts
-
     def _gap(self, peer: bytes) -> None:
-        self.syncing.want(peer, self._now.mono_ns)
-
-    def _root_accepted(self, statement: RootStatement) -> None:
-        self._out.append(Persist(self._ticket(), roots=(statement,)))
+        self._cores.syncing.want(peer, self._cores.now.mono_ns)
 
     def _persist_own(self, ticket: int, entry: Entry) -> None:
-        self._out.append(Persist(ticket, (entry,), own=True))
+        self._cores.out.append(Persist(ticket, (entry,), own=True))
 
     def _send_sync(self, peer: bytes, body: bytes) -> None:
-        self._out.append(Send(peer, SYNC_PROTOCOL, frame(body), Priority.FACT))
-
-    def _ticket(self) -> int:
-        self._tickets += 1
-        return self._tickets
-
-    # ------------------------------------------------------------------------------- timers
-
-    def _clock_due(self) -> None:
-        """Tell our clock: every minute, and a few times soon after somebody new came."""
-        for link in self.links:
-            self._say(link.peer, Clock(self._now.wall_ms))
-        self._clocks_told += 1
-        soon = CLOCK_SOON_NS << self._clocks_told
-        self._due["clock"] = self._now.mono_ns + min(soon, CLOCK_PERIOD_S * SECOND)
-
-    def _statement_due(self) -> None:
-        """State whom we are linked to and where we can be reached, if that is news."""
-        peers = sorted(link.peer for link in self.links.members())
-        body = {"peers": peers, "addresses": list(self._addresses)}
-        mine = self.trust.peer_class(self.public).peer_class
-        if body == self._stated or self.config.caches_only or mine is not PeerClass.MEMBER:
-            return
-        self._stated = body
-        now = self._now
-        self.writing.state(Lane.FLEET, "links", "links", body, t=now.wall_ms, now_ns=now.mono_ns)
-        self._due.setdefault("topology", now.mono_ns + TOPOLOGY_DELAY_NS)
-
-    def _topology_due(self) -> None:
-        """Look who is there, and tell the shell whom to keep links with."""
-        members = self.views.membership.current()
-        fleet = self.replica.status(Lane.FLEET)
-        mine = tuple(link.peer for link in self.links.members())
-        self.neighbours.look(members, fleet, mine)
-        wanted = self.neighbours.wanted(members, self.views.places, fleet)
-        if wanted != self._wanted:
-            self._wanted = wanted
-            self._out.append(Wanted(wanted))
+        self._cores.out.append(Send(peer, SYNC_PROTOCOL, frame(body), Priority.FACT))
 
     # ------------------------------------------------------------------------------- settle
 
     def _at(self, now: Instant) -> None:
-        trusted = now.wall_trusted and self.clock.trusted
-        self._now = now if trusted == now.wall_trusted else replace(now, wall_trusted=trusted)
+        trusted = now.wall_trusted and self._cores.clock.trusted
+        same = trusted == now.wall_trusted
+        self._cores.now = now if same else replace(now, wall_trusted=trusted)
 
     def _settle(self, *, changed: bool = False) -> list[Effect]:
         """Store what is new, follow changed views, set the timer, and hand over the effects."""
-        new, dropped = self.replica.drain_new(), self.replica.drain_dropped()
-        dropped += self.writing.drain_discarded()
-        if new or dropped:
-            self._store(new, tuple(dropped))
-        if changed or (new and self.views.refresh()):
-            self.hearing.try_parked()
-            self.writing.leave_forked(self.replica.evidence)
-            self._sort()
-            self._join()
-            self._due.setdefault("topology", self._now.mono_ns + TOPOLOGY_DELAY_NS)
-            self._due.setdefault("statement", self._now.mono_ns + STATEMENT_DELAY_NS)
-            self._out.append(Changed())
-        woken = self.speaking.drain_woken()
+        cores = self._cores
+        new, dropped = cores.replica.drain_new(), cores.replica.drain_dropped()
+        dropped += cores.writing.drain_discarded()
+        roots = cores.replica.chain.statements[self._roots_stored :]
+        if new or dropped or roots:
+            self._store(new, tuple(dropped), roots)
+        if changed or ((new or roots) and cores.views.refresh()):
+            cores.hearing.try_parked()
+            cores.writing.leave_forked(cores.replica.evidence)
+            self._meeting.sort()
+            self._spreading.join()
+            self._duties.views_changed()
+            cores.out.append(Changed())
+        woken = cores.speaking.drain_woken()
         if woken:
-            self._out.append(Deliver(woken))
+            cores.out.append(Deliver(woken))
         self._set_timer()
-        out, self._out = self._out, []
+        out, cores.out = cores.out, []
         return out
 
-    def _store(self, new: list[Entry], dropped: tuple[Entry, ...]) -> None:
+    def _store(
+        self, new: list[Entry], dropped: tuple[Entry, ...], roots: tuple[RootStatement, ...]
+    ) -> None:
         foreign = tuple(entry for entry in new if entry.id not in self._released)
         self._released.clear()
-        if foreign or dropped:
-            self._out.append(Persist(self._ticket(), foreign, dropped=dropped))
+        self._roots_stored += len(roots)
+        if foreign or dropped or roots:
+            self._tickets += 1
+            self._cores.out.append(Persist(self._tickets, foreign, roots, dropped))
         for entry in foreign:
             if entry.author == self.public:
-                self.writing.adopt(entry)
+                self._cores.writing.adopt(entry)
 
     def _set_timer(self) -> None:
-        now_ns = self._now.mono_ns
+        cores, now_ns = self._cores, self._cores.now.mono_ns
         deadlines = [
-            self.router.next_heartbeat_ns(now_ns),
-            self.syncing.deadline_ns(),
-            self.writing.deadline_ns(),
-            *self._due.values(),
+            cores.router.next_heartbeat_ns(now_ns),
+            cores.syncing.deadline_ns(),
+            cores.writing.deadline_ns(),
+            *cores.due.values(),
         ]
         earliest = min((at for at in deadlines if at is not None), default=None)
         if earliest is not None and earliest != self._timer_ns:
             self._timer_ns = earliest
-            self._out.append(SetTimer(earliest))
-
-    def mark(self, event_id: bytes, stage: Stage, mono_ns: int) -> None:
-        """Stamp a stage of an event that only the shell can see."""
-        self.speaking.traces.mark(event_id, stage, mono_ns)
-
-
-def _is_event(topic: str) -> bool:
-    """Whether a topic carries events: /<32 hex>/e/… or /<32 hex>/n/…"""
-    return topic[34:36] in ("e/", "n/")
+            cores.out.append(SetTimer(earliest))

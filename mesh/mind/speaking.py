@@ -1,8 +1,8 @@
 """Events, in and out: sealing our own, judging others', and waking who listens.
 
-This is the choreography of one node put together: admission decides, the router is told the verdict,
-and an accepted event goes to the reactions. Which event topics are joined follows from what is
-listened for: the cells that cover each disc, our districts, everyone.
+This is the choreography of one node put together: admission decides, the router is told the
+verdict, and an accepted event goes to the reactions. Which event topics are joined follows from
+what is listened for: the cells that cover each disc, our districts, everyone.
 """
 
 from collections.abc import Callable, Mapping

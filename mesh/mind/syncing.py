@@ -1,10 +1,10 @@
 """Sync sessions: at most one a direction and peer, started when there is reason to.
 
-The frames of a session travel under two bytes: which side began it, and its number. So two sessions,
-one begun by each side, never mix, and a late frame of an ended one is dropped. Reasons to begin: a
-peer was sorted member or known, the timer fell due, a fact arrived that does not link, or a session
-with somebody else brought entries, which is how a healed cut spreads inwards. See docs/records.md,
-"Sync".
+The frames of a session travel under two bytes: which side began it, and its number. So two
+sessions, one begun by each side, never mix, and a late frame of an ended one is dropped. Reasons to
+begin: a peer was sorted member or known, the timer fell due, a fact arrived that does not link, or
+a session with somebody else brought entries, which is how a healed cut spreads inwards. See
+docs/records.md, "Sync".
 """
 
 from collections.abc import Callable
@@ -88,7 +88,9 @@ class Syncing:
         self._peers: dict[bytes, _Peer] = {}
         self._begun = self._finished = self._failed = self._added = 0
 
-    def peer_added(self, peer: bytes, reach: Reach, *, member: bool, begin: bool, now_ns: int) -> None:
+    def peer_added(
+        self, peer: bytes, reach: Reach, *, member: bool, begin: bool, now_ns: int
+    ) -> None:
         """A peer may sync from now on, within `reach`; `begin` a session with it at once."""
         periodic = now_ns + self._period_ns()
         state = self._peers.get(peer)
@@ -161,10 +163,8 @@ class Syncing:
 
     def _due_ns(self, state: _Peer) -> int:
         """When the peer needs a look: its period, or the moment a silent session is given up."""
-        if state.mine is None:
-            due = state.periodic_ns
-        else:
-            due = state.mine.heard_ns + SILENCE_NS
+        mine = state.mine
+        due = state.periodic_ns if mine is None else mine.heard_ns + SILENCE_NS
         return due if state.theirs is None else min(due, state.theirs.heard_ns + SILENCE_NS)
 
     def _running(self, state: _Peer, side: int, number: int, now_ns: int) -> _Running | None:

@@ -72,9 +72,18 @@ class Writing:
             for lane, feed in self._feeds.items()
         }
 
-    def state(self, lane: Lane, topic: str, kind: str, body: object, *, t: int, now_ns: int) -> int:
+    def state(
+        self,
+        lane: Lane,
+        topic: str,
+        kind: str,
+        body: Mapping[str, object],
+        *,
+        t: int,
+        now_ns: int,
+    ) -> int:
         """Say something of ourselves under a topic, replacing what we said before; see `write`."""
-        value = body["value"] if kind == "status" and isinstance(body, dict) else body
+        value = body["value"] if kind == "status" else body
         self._topics[lane][topic] = value
         if self._since_snapshot[lane] >= SNAPSHOT_EVERY or self._feeds[lane].feed is None:
             kind, body = "snap", {"map": dict(self._topics[lane])}
@@ -109,9 +118,7 @@ class Writing:
 
     def deadline_ns(self) -> int | None:
         """When a waiting fact may be written at the latest; None if none waits."""
-        return min(
-            (self._feeds[fact.lane].ready_at_ns() for fact in self._waiting), default=None
-        )
+        return min((self._feeds[fact.lane].ready_at_ns() for fact in self._waiting), default=None)
 
     def tick(self, *, t: int, now_ns: int) -> tuple[tuple[int, str], ...]:
         """Append what waited and may be written now; returns (handle, reason) of what cannot be."""
@@ -160,7 +167,7 @@ class Writing:
         return None if entry is None else Released(handle, entry)
 
     def persist_failed(self, ticket: int) -> tuple[int, ...]:
-        """Return the handles of the facts that are gone: this one and all later ones of its feed."""
+        """Return the handles of the facts that are gone: this one and later ones of its feed."""
         found = self._tickets.get(ticket)
         if found is None:
             return ()

@@ -45,7 +45,7 @@ def node_verbs(node: Node) -> dict[str, Verb]:
     async def nodes(request: Mapping[str, Value]) -> Mapping[str, object]:
         del request
         mind = node.mind
-        presence = mind.neighbours.presence
+        presence = mind.statistics().presence
         sight = Sight(
             me=node.public,
             seen=presence.seen,

@@ -5,8 +5,8 @@ One request, one answer, then the connection ends; both are frames of determinis
     {"do": verb, …arguments}  →  {"ok": true, …}  or  {"ok": false, "error": sentence}
 
 The socket has mode 0600, so the file system says who may ask. Whatever arrives is checked like
-anything else from outside; a wrong request costs its connection. The verbs are registered by whoever
-runs the node.
+anything else from outside; a wrong request costs its connection. The verbs are registered by
+whoever runs the node.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """What a node writes down for others: durable here, then sent; never a promise of delivery."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from crdt.entry import Entry, Lane
 from crdt.standing import Pair
@@ -92,7 +92,7 @@ class Facts:
         handle, effects = self._shell.mind.write(lane, kind, body, read_clocks())
         return _entry(await self._shell.wrote(handle, effects))
 
-    async def _state(self, lane: Lane, topic: str, kind: str, body: dict[str, object]) -> Entry:
+    async def _state(self, lane: Lane, topic: str, kind: str, body: Mapping[str, object]) -> Entry:
         handle, effects = self._shell.mind.state(lane, topic, kind, body, read_clocks())
         return _entry(await self._shell.wrote(handle, effects))
 

@@ -2,9 +2,9 @@
 
     {name, did, place, district, stratum, epoch, state, presence, heard_s, models: [{digest, name}]}
 
-`state` is what the signed facts say (current, contested, revoked, quarantined), `presence` what this
-node sees (self, seen, dark, unknown; "" where nobody looks, as in a store that is only read). A
-model has the name of the approved record that its digest stands in, or "".
+`state` is what the signed facts say: current, contested, revoked or quarantined. `presence` is what
+this node sees: self, seen, dark or unknown; "" where nobody looks, as in a store that is only read.
+A model has the name of the approved record that its digest stands in, or "".
 """
 
 from collections.abc import Mapping

@@ -5,11 +5,11 @@
             async for seen in incidents: ...
 
 One context manager owns everything: identity, store, network, tasks. Leaving it leaves nothing
-behind. Subscriptions are context managers over bounded queues: a slow reader loses the oldest event,
-and the loss is counted.
+behind. Subscriptions are context managers over bounded queues: a slow reader loses the oldest
+event, and the loss is counted.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
 
@@ -160,13 +160,14 @@ class Node:
         )  # fmt: skip
         event, effects = self.mind.publish(draft, read_clocks())
         self._shell.perform(effects)
-        self.mind.mark(event.id, Stage.SENT, read_clocks().mono_ns)
+        traces = self.mind.speaking.traces
+        traces.mark(event.id, Stage.SENT, read_clocks().mono_ns)
         for stage, mono_ns in (stamps or {}).items():
-            self.mind.mark(event.id, stage, mono_ns)
+            traces.mark(event.id, stage, mono_ns)
         return event
 
     @asynccontextmanager
-    async def nearby(self, kind: type[T], *, within: float) -> AsyncIterator["Subscription"]:
+    async def nearby(self, kind: type[T], *, within: float) -> AsyncGenerator["Subscription"]:
         """Listen for events of a type within so many metres of the own place.
 
         Raises:
@@ -182,13 +183,13 @@ class Node:
     @asynccontextmanager
     async def listen(
         self, kind: type[T], *, scope: Scope | None = None
-    ) -> AsyncIterator["Subscription"]:
+    ) -> AsyncGenerator["Subscription"]:
         """Listen for events of a type for the own district, everyone, or a named topic."""
         async with self._subscribed(Interest(event_type(kind), scope=scope)) as subscription:
             yield subscription
 
     @asynccontextmanager
-    async def _subscribed(self, interest: Interest) -> AsyncIterator["Subscription"]:
+    async def _subscribed(self, interest: Interest) -> AsyncGenerator["Subscription"]:
         speaking = self.mind.speaking
         number = speaking.subscribe(interest)
         try:

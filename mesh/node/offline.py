@@ -1,9 +1,9 @@
 """The desk: signing without a network, in the store of whoever signs.
 
 A steward in a van with no reception enrols a box by a file. The desk opens the steward's own store,
-folds what it holds, signs, makes it durable there, and writes the invite. What it signed spreads when
-the new box, or the steward's own node, next speaks to anybody. Nobody can be asked whether they know
-more of the own feed; who restored a store from a backup must let the node run once before.
+folds what it holds, signs, makes it durable there, and writes the invite. What it signed spreads
+when the new box, or the steward's own node, next speaks to anybody. Nobody can be asked whether
+they know more of the own feed; who restored a store from a backup must let the node run once first.
 """
 
 import random

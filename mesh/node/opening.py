@@ -2,13 +2,13 @@
 
 import os
 import random
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import trio
 
-from crdt.entry import parse_entry, verify_entry
+from crdt.entry import Entry, parse_entry, verify_entry
 from crdt.errors import InvalidEntryError
 from crdt.store import Store
 from crdt.store_records import Batch, Loaded
@@ -85,7 +85,7 @@ def _bootstraps(addresses: Iterable[str]) -> dict[bytes, tuple[str, ...]]:
 def take_in(store: Store, loaded: Loaded, invite: Invite) -> Loaded:
     """Bring what an invite adds into the store, every signature checked."""
     known = {entry.id for entry in loaded.entries}
-    entries = []
+    entries: list[Entry] = []
     for wire in invite.entries:
         try:
             entry = parse_entry(wire)
@@ -103,7 +103,7 @@ def take_in(store: Store, loaded: Loaded, invite: Invite) -> Loaded:
 
 
 @asynccontextmanager
-async def open_node(path: str | Path) -> AsyncIterator[Node]:
+async def open_node(path: str | Path) -> AsyncGenerator[Node]:
     """Open the node that a configuration file describes, and close it when the block is left.
 
     Raises:
@@ -128,7 +128,7 @@ async def open_prepared_node(
     invite: Invite,
     *,
     open_network: OpenNetwork | None = None,
-) -> AsyncIterator[Node]:
+) -> AsyncGenerator[Node]:
     """Open a node whose key and invite are at hand; see `open_node`.
 
     Args:

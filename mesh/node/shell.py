@@ -1,7 +1,8 @@
 """The shell of a node: one nursery that feeds a mind and performs its effects.
 
 Nothing is decided here. Bytes, connections, the clock, the disk and the caller's wishes go in; what
-comes out is performed in order. The mind is only ever called from this task tree, one call at a time.
+comes out is performed in order. The mind is only ever called from this task tree, one call at a
+time.
 """
 
 import time
@@ -12,8 +13,8 @@ import trio
 from crdt.store import Store
 from crdt.store_records import KnownPeer
 from mesh.coordination.hello import HELLO_PROTOCOL, HELLO_SIZE_MAX
-from mesh.gossip.effects import Priority
 from mesh.framing import FrameError, FrameReader
+from mesh.gossip.effects import Priority
 from mesh.mind import GOSSIP_PROTOCOL, SYNC_FRAME_SIZE_MAX, SYNC_PROTOCOL, Mind
 from mesh.mind import effects as fx
 from mesh.net.dial_plan import DialPlan, Nearness

@@ -1,7 +1,7 @@
 """The store's one thread: batches in, answers out, the loop never waits for a disk.
 
-What is asked to be persisted while a commit runs goes into the next one, so a slow disk makes larger
-batches and not a longer queue of commits.
+What is asked to be persisted while a commit runs goes into the next one, so a slow disk makes
+larger batches and not a longer queue of commits.
 """
 
 from collections.abc import Callable

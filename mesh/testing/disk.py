@@ -34,6 +34,8 @@ class SimulatedDisk:
 
     def load(self) -> Loaded:
         """Return everything to boot from."""
-        entries = sorted(self._entries.values(), key=lambda entry: (entry.feed, entry.seq, entry.id))
+        entries = sorted(
+            self._entries.values(), key=lambda entry: (entry.feed, entry.seq, entry.id)
+        )
         roots = tuple(self._roots[number] for number in sorted(self._roots))
         return Loaded(roots, tuple(entries), (), dict(self._own), self._boots)

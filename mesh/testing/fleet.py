@@ -12,10 +12,10 @@ corner, a steward for each bank and one centre. Every box is a real mind with a 
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import cast
+from typing import Any, cast
 
 from crdt.entry import Lane
 from crdt.store_records import Batch
@@ -30,7 +30,7 @@ from identity.genesis import (
 from identity.keys import SecretKey
 from mesh.choreography.cells import cell_at
 from mesh.choreography.event_type import EventType
-from mesh.choreography.reactions import Disc, Interest
+from mesh.choreography.reactions import Delivery, Disc, Interest
 from mesh.coordination.enrolment import (
     authority_role,
     box_role,
@@ -40,7 +40,7 @@ from mesh.coordination.enrolment import (
     steward_role,
 )
 from mesh.coordination.trust import PeerClass
-from mesh.mind import Draft, MindConfig
+from mesh.mind import Draft, Mind, MindConfig
 from mesh.testing.sim import SimulatedNode, Simulation
 
 __all__ = ["Fleet", "FleetBox", "FleetError"]
@@ -74,7 +74,7 @@ class FleetBox:
         return self.node.name
 
     @property
-    def mind(self):  # noqa: ANN201
+    def mind(self) -> Mind:
         """The running mind.
 
         Raises:
@@ -123,9 +123,9 @@ class FleetBox:
         simulation.perform(self.node, effects)
         return event.id
 
-    def listen(self, event_type: EventType, within_m: float) -> list:
+    def listen(self, event_type: EventType[Any], within_m: float) -> list[Delivery]:
         """Listen around our place; returns the list to which deliveries are appended."""
-        deliveries: list = []
+        deliveries: list[Delivery] = []
         latitude, longitude = self._fleet.position(self.name)
         interest = Interest(event_type, within=Disc(latitude, longitude, within_m))
         number = self.mind.speaking.subscribe(interest)
@@ -164,9 +164,7 @@ class Fleet:
         self._seed = seed
         self._roots = [self._key("root")]
         self.genesis: Genesis = make_genesis([key.public for key in self._roots], 1)
-        self.simulation = Simulation(
-            self.genesis, seed=seed, latency_ms=latency_ms, loss=loss
-        )
+        self.simulation = Simulation(self.genesis, seed=seed, latency_ms=latency_ms, loss=loss)
         self.boxes: dict[str, FleetBox] = {}
         self._places: dict[str, tuple[float, float]] = {}
         self._lay_out(boxes)
@@ -238,7 +236,7 @@ class Fleet:
         return north, south
 
     @contextmanager
-    def partition(self, side: Sequence[FleetBox], _other: Sequence[FleetBox]) -> Iterator[None]:
+    def partition(self, side: Sequence[FleetBox], _other: Sequence[FleetBox]) -> Generator[None]:
         """Cut two sides off from each other for the time of the block."""
         self.simulation.partition([box.node for box in side])
         try:
@@ -279,9 +277,7 @@ class Fleet:
 
     def views_agree(self) -> bool:
         """Whether every current member that is up holds the same authority view."""
-        digests = {
-            box.mind.replica.authority.digest for box in self.up() if self._is_member(box)
-        }
+        digests = {box.mind.replica.authority.digest for box in self.up() if self._is_member(box)}
         return len(digests) == 1
 
     def anyone_trusts(self, name: str) -> bool:
@@ -295,7 +291,7 @@ class Fleet:
     def _stands(self) -> bool:
         up = self.up()
         return self.views_agree() and all(
-            len(box.mind.neighbours.presence.seen) == len(up) - 1 for box in up
+            len(box.mind.statistics().presence.seen) == len(up) - 1 for box in up
         )
 
     def _differences(self) -> str:
@@ -353,9 +349,7 @@ class Fleet:
             capabilities = steward_role(district)
             replica = self.centre.mind.replica
             key = self._key(name).public
-            body = grant_body(
-                replica, key=key, name=name, stratum=2, capabilities=capabilities
-            )
+            body = grant_body(replica, key=key, name=name, stratum=2, capabilities=capabilities)
             self.centre.write("grant", body)
         for name in self._places:
             self.centre.write("put", self._place_record(name))

@@ -1,8 +1,8 @@
 """A member that does not play by the rules: says what it likes over links that are real.
 
-A rogue is a real node with a real key that others admit; beside what its mind does, it puts bytes of
-its own into its authenticated streams. What it says is built with the product's own encoders, so that
-each attack is wrong in exactly one thing.
+A rogue is a real node with a real key that others admit; beside what its mind does, it puts bytes
+of its own into its authenticated streams. What it says is built with the product's own encoders, so
+that each attack is wrong in exactly one thing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,6 +20,9 @@ from mesh.net.errors import NetworkError
 from mesh.node import Node
 
 __all__ = ["Rogue", "forge"]
+
+POLL_S = 0.05
+"""How often the links are looked at while waiting, seconds."""
 
 
 class Rogue:
@@ -54,8 +57,8 @@ class Rogue:
     async def linked(self, peers: Iterable[bytes]) -> None:
         """Wait until each of these peers is a member at the other end of a link."""
         wanted = set(peers)
-        while not wanted <= set(self.members()):
-            await trio.sleep(0.05)
+        while not wanted <= set(self.members()):  # noqa: ASYNC110  (an answer wakes nobody)
+            await trio.sleep(POLL_S)
 
     def say(self, topic: str, data: bytes, to: Iterable[bytes] | None = None) -> tuple[bytes, ...]:
         """Publish a payload as it is, to some members or all; returns to whom it went."""
@@ -67,7 +70,7 @@ class Rogue:
 
 
 def forge(event: SealedEvent, *, author: bytes, name: str, secret: SecretKey) -> bytes:
-    """Return an event's wire with another speaker written into it, signed with a key that is not."""
+    """Return an event's wire with another speaker written into it, signed with another key."""
     fields = decode(event.raw, floats=True)
     assert isinstance(fields, list)
     fields[2], fields[3] = author, name

@@ -59,9 +59,7 @@ class SimulatedNode:
         heard: called with the node when a subscription has something.
     """
 
-    def __init__(
-        self, name: str, secret: SecretKey, config: MindConfig, address: str
-    ) -> None:
+    def __init__(self, name: str, secret: SecretKey, config: MindConfig, address: str) -> None:
         self.name = name
         self.secret = secret
         self.config = config

@@ -194,6 +194,41 @@ def test_rule_3_an_item_for_a_pair_that_is_not_lower_is_ignored() -> None:
     assert wrote[0].id in fold(fleet).counting
 
 
+def test_rule_3_an_epoch_is_spent_by_its_grant_whatever_becomes_of_its_key() -> None:
+    fleet, wrote = old_steward(1)
+    swap(fleet, [("bank-a", 2, cut_at(wrote[0]))])
+    fleet.write("bank-b", revoke("new-0", "city/n", []))
+    standings = [standing(fleet, label, "city/n") for label in ("old", "new-0")]
+    assert [one is not None and one.current for one in standings] == [False, False]
+
+
+def test_rule_3_only_grants_above_a_pair_cut_it() -> None:
+    fleet = banks()
+    said = grant("low", "city/n", 2, 1, [], replaces={"old": []})
+    fleet.write_all("bank-a", [said, grant("old", "city/n", 2, 2, steward_of("city"))])
+    fleet.write("old", grant("box", "city/n/0", 3, 1, []))
+    fleet.write("bank-b", grant("new", "city/n", 2, 3, []))
+    one = standing(fleet, "old", "city/n")
+    assert one is not None
+    assert not one.winning
+    assert standing(fleet, "box", "city/n/0") is not None
+
+
+def test_rule_3_three_branches_from_the_start_have_no_common_part() -> None:
+    fleet, wrote = old_steward(1)
+    others = [fleet.write("old", grant(label, "city/n/9", 3, 1, [])) for label in ("c", "d")]
+    swap(fleet, [("bank-a", 2, cut_at(one)) for one in (wrote[0], *others)])
+    assert standing(fleet, "b0", "city/n/0") is None
+
+
+def test_rule_5_an_entry_given_twice_convicts_nobody() -> None:
+    fleet, _ = old_steward(2)
+    fleet.entries = [*fleet.entries, *fleet.entries]
+    one = standing(fleet, "old", "city/n")
+    assert one is not None
+    assert one.current
+
+
 def test_rule_4_a_cut_intersects_with_another() -> None:
     fleet, wrote = old_steward(3)
     fleet.write("bank-a", revoke("old", "city/n", cut_at(wrote[1])), inc=8)
@@ -311,3 +346,5 @@ def test_equal_views_have_equal_digests_and_others_not() -> None:
     assert fold(one) != fold(other)
     assert fold(one).digest != fold(other).digest
     assert fold(one) != "view"
+    digest = fold(one)
+    assert digest.digest is digest.digest

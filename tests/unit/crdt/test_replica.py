@@ -74,6 +74,18 @@ def test_grants_reach_in_any_order() -> None:
     assert replica.offer(late) is Offer.STORED
 
 
+def test_a_junior_makes_no_senior_known() -> None:
+    fleet = one_box([{"verb": "grant", "names": "city"}, *PEN])
+    for name, stratum in (("city/n/1", 3), ("city/n/2", 2), ("town", 4)):
+        fleet.write("box", grant(f"puppet-{stratum}", name, stratum, 1, []), inc=stratum)
+    fleet.declare(grant("bank", "b", 1, 1, [{"verb": "grant", "names": "city"}]))
+    fleet.write("bank", grant("box", "city/n/0", 3, 2, [{"verb": "grant", "names": "city"}]), inc=4)
+    fleet.write("box", grant("child", "city/n/3", 4, 1, []), inc=7)
+    replica = offer_all(replica_of(fleet), fleet.entries)
+    assert not any(replica.is_known_author(public(f"puppet-{stratum}")) for stratum in (2, 3, 4))
+    assert replica.is_known_author(public("child"))
+
+
 def test_views_are_the_same_objects_until_something_changes() -> None:
     fleet, notes, replica = with_notes(2)
     authority, registers = replica.authority, replica.registers
@@ -171,6 +183,7 @@ def test_a_segment_is_taken_on_the_word_of_its_last_entry() -> None:
     assert replica.offer(notes[0], verified=False) is Offer.STORED
     assert replica.offer(junk(notes[1]), verified=False) is Offer.STORED
     assert replica.offer(notes[2]) is Offer.STORED
+    assert replica.offer(junk(notes[1]), verified=False) is Offer.KNOWN
     assert replica.has_signature(notes[0].id)
     assert replica.has_signature(notes[2].id)
     assert not replica.has_signature(bytes(32))

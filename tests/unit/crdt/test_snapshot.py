@@ -6,7 +6,7 @@ from crdt.authority import fold_authority
 from crdt.entry import Entry, Lane
 from crdt.snapshot import fold_status
 from crdt.standing import Pair
-from tests.laws.writing import Fleet, capability, grant, public, revoke
+from tests.laws.writing import Fleet, capability, grant, pin, public, revoke
 
 from .worlds import offer_all, one_box, replica_of
 
@@ -109,6 +109,17 @@ def test_two_snapshots_of_one_seq_are_evidence() -> None:
     assert shown(fleet) == {}
     fleet.write("box", snap(a=5), after=first[2])
     assert shown(fleet) == {BOX: {"a": 5}}
+
+
+def test_of_a_pinned_fork_beyond_the_limit_the_pinned_line_shows() -> None:
+    fleet = one_box()
+    trunk = write(fleet, state("a", 0))
+    branches = [[fleet.write("box", state(f"b{n}", n), after=trunk[0])] for n in range(4)]
+    for branch in branches:
+        for number in range(30):
+            branch.append(fleet.write("box", state("a", number), after=branch[-1]))
+    fleet.write("bank", pin(branches[1][29]), after=fleet.entries[0])
+    assert shown(fleet) == {BOX: {"a": 28, "b1": 1}}
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -1,0 +1,153 @@
+"""The command tree, and the one place where an error becomes a line.
+
+Every error tree of the project is known here. What is in none of them is a bug of ours: it gives
+one line too, exit code 1, and its traceback with `--verbose`.
+"""
+
+import importlib
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, cast
+
+import click
+import typer
+
+from crdt.errors import CrdtError
+from identity.errors import IdentityError
+from mesh.choreography.cells import CellError
+from mesh.choreography.event import EventError
+from mesh.cli import authority, box, dev, nodes
+from mesh.cli.logs import configure_logging
+from mesh.cli.options import CommandError
+from mesh.config import ConfigError
+from mesh.mind.writing import WriteError
+from mesh.net.errors import NetworkError
+from mesh.node.control import ControlError
+from mesh.node.facts import FactFailedError
+from mesh.node.node import NodeError
+from mesh.node.offline import DeskError
+from mesh.node.processes import ProcessFailedError
+
+__all__ = ["app", "run"]
+
+WRONG_INPUT = 2
+"""Exit code of a command that was given something it cannot use."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+LINE_SIZE_MAX = 600
+"""Longest error line, characters."""
+
+_EXPECTED = (
+    CellError,
+    CommandError,
+    ConfigError,
+    ControlError,
+    CrdtError,
+    DeskError,
+    EventError,
+    FactFailedError,
+    IdentityError,
+    NetworkError,
+    NodeError,
+    OSError,
+    ProcessFailedError,
+    WriteError,
+)
+
+app = typer.Typer(
+    name="mesh",
+    help="Fleets of edge AI boxes that act together without a controller.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(authority.app, name="authority")
+app.add_typer(box.app, name="box")
+app.add_typer(nodes.app, name="get")
+app.command()(box.bootstrap)
+app.command()(dev.dev)
+
+
+@app.callback()
+def options(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Log what happens, also inside libp2p.")
+    ] = False,
+) -> None:
+    """Fleets of edge AI boxes that act together without a controller."""
+    configure_logging(verbose=verbose)
+
+
+@app.command()
+def demo(
+    boxes: Annotated[int, typer.Option(help="How many boxes, at least 12 for all claims.")] = 12,
+    seed: Annotated[int, typer.Option(help="Decides the city and all that happens.")] = 247,
+    act: Annotated[str | None, typer.Option(help="trust or reaction; both unless given.")] = None,
+    incidents: Annotated[int, typer.Option(help="Incidents after the first.")] = 60,
+    keep_going: Annotated[bool, typer.Option(help="Go on after a claim that fails.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write the results there.")] = None,
+) -> int:
+    """Show it: a city of boxes, its centre killed, and 17:47; fails when a claim does not hold."""
+    # The demo stands beside the command line and not below it: no import statement may name it.
+    face = importlib.import_module("mesh.demo.cli")
+    try:
+        return face.demo(
+            boxes=boxes, seed=seed, act=act, incidents=incidents, keep_going=keep_going, json=json
+        )
+    except face.DemoUsageError as error:
+        raise CommandError(str(error)) from None
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        answer = typer.main.get_command(app).main(
+            args=words, prog_name="mesh", standalone_mode=False
+        )
+    except click.exceptions.NoArgsIsHelpError as error:
+        typer.echo(error.format_message())
+        return WRONG_INPUT
+    except click.ClickException as error:
+        return _fail(error.format_message())
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001  (the top of the program)
+        return _explain(error, words)
+    return answer if isinstance(answer, int) else 0
+
+
+def _explain(error: Exception, words: Sequence[str]) -> int:
+    leaves = list(_leaves(error))
+    if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
+        return INTERRUPTED
+    expected = [leaf for leaf in leaves if isinstance(leaf, _EXPECTED)]
+    if expected and len(expected) == len(leaves):
+        first = expected[0]
+        if isinstance(first, OSError) and first.strerror:
+            return _fail(f"{first.filename or 'the system'}: {first.strerror}")
+        return _fail(str(first))
+    if "--verbose" in words:
+        traceback.print_exception(error)
+    where = traceback.extract_tb(leaves[0].__traceback__)[-1]
+    _fail(
+        f"a fault of ours, {type(leaves[0]).__name__}: {leaves[0]} at {where.filename}:"
+        f"{where.lineno}; run again with --verbose and report it"
+    )
+    return 1
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _fail(message: str) -> int:
+    line = " ".join(message.split())[:LINE_SIZE_MAX]
+    typer.echo(f"mesh: {line}", err=True)
+    return WRONG_INPUT

@@ -1,0 +1,116 @@
+"""`mesh get`: what a node, or its store, knows of the fleet."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, cast
+
+import trio
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mesh.cli.asking import ask_or_serve
+from mesh.cli.options import CommandError
+from mesh.config import ConfigError, load_config
+
+__all__ = ["app", "nodes_table"]
+
+CONFIG_VARIABLE = "MESH_CONFIG"
+"""Environment variable that names the configuration where no option does."""
+
+app = typer.Typer(no_args_is_help=True, help="Show what a node knows of its fleet.")
+
+Row = Mapping[str, object]
+
+_COLOURS = {"self": "cyan", "seen": "green", "dark": "red", "unknown": "yellow"}
+
+
+@app.command()
+def nodes(
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Whose view; the only one here.")
+    ] = None,
+    output: Annotated[str, typer.Option("-o", "--output", help="table or json.")] = "table",
+) -> None:
+    """List every member: who it is, where it stands, whether it is seen, what it runs."""
+    if output not in ("table", "json"):
+        raise CommandError(f"-o {output!r:.20}: expected table or json")
+    path = config or _only_config()
+    answer = trio.run(ask_or_serve, path, {"do": "nodes"})
+    rows = cast("list[Row]", answer.value["nodes"])
+    if output == "json":
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    console = Console()
+    console.print(nodes_table(rows, is_live=answer.is_live, wide=not console.is_terminal))
+    if not answer.is_live:
+        typer.echo(f"no node runs with {path}: this is what its store held last")
+
+
+def _only_config() -> Path:
+    """Return the configuration that is meant where none is named."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named)
+    found = [path for path in sorted(Path().glob("*.toml")) if _is_config(path)]
+    if len(found) != 1:
+        raise CommandError(
+            f"{len(found)} node configurations in {Path.cwd()}: name one with --config FILE or "
+            f"{CONFIG_VARIABLE}"
+        )
+    return found[0]
+
+
+def _is_config(path: Path) -> bool:
+    try:
+        load_config(path)
+    except ConfigError:
+        return False
+    return True
+
+
+def nodes_table(rows: Sequence[Row], *, is_live: bool = True, wide: bool = False) -> Table:
+    """Return the listing as a table.
+
+    Args:
+        rows: as `mesh.node.listing` describes them.
+        is_live: whether somebody looks at who is there.
+        wide: whether keys are shown whole.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("NAME", "KEY", "PLACE", "DISTRICT", "STATE", "SEEN", "EPOCH", "RUNS", "HEARD"):
+        table.add_column(heading, no_wrap=True)
+    for row in rows:
+        presence = str(row["presence"]) if is_live else ""
+        colour = _COLOURS.get(presence, "")
+        state = str(row["state"])
+        table.add_row(
+            str(row["name"]),
+            _key(str(row["did"]), wide=wide),
+            str(row["place"]) or "-",
+            str(row["district"]) or "-",
+            state if state == "current" else f"[red]{state}[/red]",
+            f"[{colour}]{presence}[/{colour}]" if colour else presence or "-",
+            str(row["epoch"]),
+            _models(cast("list[Mapping[str, str]]", row["models"])),
+            _heard(row["heard_s"]),
+        )
+    return table
+
+
+def _key(did: str, *, wide: bool) -> str:
+    return did if wide else f"…{did[-8:]}"
+
+
+def _models(models: Sequence[Mapping[str, str]]) -> str:
+    texts = [
+        f"{model['name']} ({model['digest'][:8]})" if model["name"] else model["digest"][:8]
+        for model in models
+    ]
+    return ", ".join(texts) or "-"
+
+
+def _heard(seconds: object) -> str:
+    return f"{seconds} s ago" if isinstance(seconds, int) else "-"
