@@ -91,7 +91,7 @@ def _home(directory: Path | None) -> Generator[Path]:
         return
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise CommandError(f"--dir {directory}: expected an empty directory, or none of that name")
-    yield directory
+    yield directory.absolute()
 
 
 # ------------------------------------------------------------------------------------- founding

@@ -19,6 +19,8 @@ __all__ = ["app", "nodes_table"]
 
 CONFIG_VARIABLE = "MESH_CONFIG"
 """Environment variable that names the configuration where no option does."""
+WIDE = 400
+"""Characters of a line where nobody looks at a terminal: nothing is cut off."""
 
 app = typer.Typer(no_args_is_help=True, help="Show what a node knows of its fleet.")
 
@@ -43,7 +45,9 @@ def nodes(
     if output == "json":
         typer.echo(json.dumps(rows, indent=2))
         return
-    console = Console()
+    console = Console(emoji=False, highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE
     console.print(nodes_table(rows, is_live=answer.is_live, wide=not console.is_terminal))
     if not answer.is_live:
         typer.echo(f"no node runs with {path}: this is what its store held last")
@@ -79,7 +83,7 @@ def nodes_table(rows: Sequence[Row], *, is_live: bool = True, wide: bool = False
         is_live: whether somebody looks at who is there.
         wide: whether keys are shown whole.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for heading in ("NAME", "KEY", "PLACE", "DISTRICT", "STATE", "SEEN", "EPOCH", "RUNS", "HEARD"):
         table.add_column(heading, no_wrap=True)
     for row in rows:

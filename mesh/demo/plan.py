@@ -25,8 +25,10 @@ REST_FRAMES = 1
 its way before it veers, which is longer than a confirmed incident takes to end."""
 QUIET_FRAMES_LAST = 8
 """Frames at the end in which no incident begins or goes on."""
-FRAMES_MIN = 96
-"""Shortest scene, frames of one camera: 24 s."""
+FRAMES_MIN = 60
+"""Shortest scene, frames of one camera: 15 s."""
+INCIDENTS_WHOLE = 60
+"""From so many incidents on, a scene has all the quiet frames; a shorter one has its share."""
 QUIET_FRAMES_MIN = 1030
 """Quiet frames of twelve cameras together: what the claim about false events needs."""
 SHOWN_FRAMES = 16
@@ -90,7 +92,8 @@ def plan_scene(city: City, seed: int, incidents: int) -> ScenePlan:
     lengths = {box: incident_frames(seeds[box], IncidentSpec()) + 3 for box in boxes}
     busiest = max(counts[box] * (lengths[box] + REST_FRAMES) for box in boxes)
     shown = sum(counts.values()) * SHOWN_FRAMES
-    quiet = math.ceil((QUIET_FRAMES_MIN * len(boxes) / 12 + shown) / len(boxes))
+    share = min(1.0, incidents / INCIDENTS_WHOLE)
+    quiet = math.ceil((QUIET_FRAMES_MIN * share * len(boxes) / 12 + shown) / len(boxes))
     frames = max(FRAMES_MIN, quiet, busiest + QUIET_FRAMES_FIRST + QUIET_FRAMES_LAST)
     cameras = {
         box: CameraPlan(

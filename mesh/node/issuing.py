@@ -15,7 +15,7 @@ from typing import cast
 
 from crdt.entry import Lane
 from crdt.replica import Replica
-from crdt.standing import Pair
+from crdt.standing import Pair, Standing
 from identity.capability import (
     EVERYWHERE,
     Capability,
@@ -149,8 +149,9 @@ async def _grant(signer: Signer, request: Mapping[str, Value]) -> Mapping[str, o
     wish = _wish(request)
     replica = signer.replica
     stratum = ROLES[wish.role]
+    issuers = _issuers(signer, wish, stratum)
     capabilities = _capabilities(replica, wish)
-    _check_grant(signer, wish, stratum, capabilities)
+    _check_covered(issuers, capabilities)
     place = wish.name if wish.position is not None else None
     edges, skipped = (
         ([], []) if wish.position is None
@@ -221,24 +222,27 @@ def _area_around(replica: Replica, wish: _Wish) -> tuple[bytes, ...] | None:
     return cell_disk(cell_of(replica, wish.position))
 
 
-def _check_grant(
-    signer: Signer, wish: _Wish, stratum: int, capabilities: Sequence[Capability]
-) -> None:
-    """Refuse what would not count, or would reach less far than asked."""
+def _issuers(signer: Signer, wish: _Wish, stratum: int) -> list[Standing]:
+    """Return the signer's pairs that may grant the name; refuse what would not count."""
+    issuers = able(signer, "grant", wish.name, below=stratum)
     senior = [held for held in holders(signer.replica, wish.name) if held.stratum < stratum]
     if senior:
         raise ControlError(
             f"{wish.name} is granted at stratum {senior[0].stratum}: a {wish.role} (stratum "
             f"{stratum}) cannot take it; choose another name"
         )
-    issuers = able(signer, "grant", wish.name, below=stratum)
+    if wish.position is not None:
+        able(signer, "place", wish.name)
+    return issuers
+
+
+def _check_covered(issuers: Sequence[Standing], capabilities: Sequence[Capability]) -> None:
+    """Refuse a grant that would reach less far than asked."""
     for capability in capabilities:
         if not any(covers(held, capability) for i in issuers for held in i.capabilities):
             raise ControlError(
                 f"this key may not pass on `{_text(capability)}`: it does not hold as much itself"
             )
-    if wish.position is not None:
-        able(signer, "place", wish.name, below=8)
 
 
 def _text(capability: Capability) -> str:
@@ -285,7 +289,7 @@ async def _revoke(signer: Signer, request: Mapping[str, Value]) -> Mapping[str, 
     for standing in targets:
         if standing.stratum == 0 or standing.pair.key == signer.public:
             raise ControlError(f"{name} is this key's own name: only a senior can revoke it")
-        issuers = able(signer, "revoke", standing.pair.name, below=8)
+        issuers = able(signer, "revoke", standing.pair.name)
         if min(issuer.stratum for issuer in issuers) >= standing.stratum:
             raise ControlError(
                 f"{name} stands at stratum {standing.stratum}: only a senior of it can revoke it"
@@ -313,7 +317,7 @@ async def _approve(signer: Signer, request: Mapping[str, Value]) -> Mapping[str,
     events = _patterns(request.get("events")) or EVENTS_DEFAULT
     area = _area(request.get("area")) or EVERYWHERE
     wanted = Capability(verb="approve", names=name, events=events, area=area)
-    issuers = able(signer, "approve", name, below=8)
+    issuers = able(signer, "approve", name)
     if not any(covers(held, wanted) for i in issuers for held in i.capabilities):
         raise ControlError(f"this key may not `{_text(wanted)}`: it does not hold as much itself")
     key = f"model/{name}"

@@ -20,6 +20,8 @@ __all__ = ["Signer", "able", "invite_for", "known_addresses", "may", "put_body"]
 
 ADDRESSES_MAX = 16
 """Most addresses put into an invite."""
+STRATA = 8
+"""Strata there are."""
 
 
 class Signer(Protocol):
@@ -45,8 +47,8 @@ class Signer(Protocol):
         ...
 
 
-def able(signer: Signer, verb: str, name: str, *, below: int) -> list[Standing]:
-    """Return the signer's pairs of a stratum below one that hold a verb over a name.
+def able(signer: Signer, verb: str, name: str, *, below: int = STRATA) -> list[Standing]:
+    """Return the signer's current pairs of a stratum below one that hold a verb over a name.
 
     Raises:
         ControlError: there is none; the message says what the signer is instead.
@@ -62,9 +64,10 @@ def able(signer: Signer, verb: str, name: str, *, below: int) -> list[Standing]:
         raise ControlError(f"{who} holds no grant in this fleet: it cannot {verb} {name}")
     if not current:
         raise ControlError(f"{mine[0].pair.name} ({who}) is not current any more: it signs nothing")
+    rank = f" at a stratum below {below}" if below < STRATA else ""
     raise ControlError(
-        f"{current[0].pair.name} may not {verb} {name}: expected a key that holds `{verb}` over it "
-        f"and a stratum below {below}"
+        f"{current[0].pair.name} may not {verb} {name}: expected a key that holds `{verb}` over "
+        f"it{rank}"
     )
 
 

@@ -1,0 +1,141 @@
+"""The demo can fail: break one thing at a time, and see that the run says which.
+
+Each case runs the demo with six boxes and one thing broken; it must end with a non-zero exit code and
+name the claim that the broken thing belongs to. The control, with nothing broken, must end well. Run
+it with `make sabotage`, or one case with `make sabotage ARGS='--only swap_not_done'`.
+"""
+
+import argparse
+import io
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+from rich.console import Console
+from rich.table import Table
+
+from inference.onnx import packaged_model_path
+from mesh.demo import run as demo_run
+from mesh.demo.foundation import Foundation, found
+from mesh.demo.run import DemoOptions, run_demo
+from mesh.demo.trust_act import TrustAct
+from tools.detector_shuffle import shuffle_weights
+
+SECONDS_MAX = 60
+"""A case that takes longer than this is a failure of the suite."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing broken.
+
+    Attributes:
+        name: how it is called.
+        act: which act shows it.
+        claim: the claim that must fail; "" for the control, where none may.
+        preload: modules that break the boxes, imported before they are forked.
+        broken: breaks something in the demo's own process.
+        model: whether to run a model with shuffled weights.
+    """
+
+    name: str
+    act: str
+    claim: str
+    preload: tuple[str, ...] = ()
+    broken: Callable[[ExitStack], None] | None = None
+    model: bool = False
+
+
+async def _nothing(self: TrustAct) -> None:
+    del self
+
+
+def _centre_left_alive(stack: ExitStack) -> None:
+    stack.enter_context(patch.object(TrustAct, "kill_centre", _nothing))
+
+
+def _swap_not_done(stack: ExitStack) -> None:
+    stack.enter_context(patch.object(TrustAct, "swap_hardware", _nothing))
+
+
+def _steward_file_missing(stack: ExitStack) -> None:
+    def found_without(directory: Path, *arguments: object) -> Foundation:
+        foundation = found(directory, *arguments)
+        foundation.principals[foundation.steward].config.with_suffix(".key").unlink()
+        return foundation
+
+    stack.enter_context(patch.object(demo_run, "found", found_without))
+
+
+CASES = (
+    Case("control", "", ""),
+    Case("constant_detector", "reaction", "missed_detections",
+         preload=("tools.sabotages.constant_detector",)),
+    Case("shuffled_weights", "reaction", "missed_detections", model=True),
+    Case("admission_accepts_all", "trust", "attack:",
+         preload=("tools.sabotages.accept_everything",)),
+    Case("swap_not_done", "trust", "swap", broken=_swap_not_done),
+    Case("centre_left_alive", "trust", "centre_killed", broken=_centre_left_alive),
+    Case("one_box_reacts_to_everything", "reaction", "unexpected_reactions",
+         preload=("tools.sabotages.eager_box",)),
+    Case("steward_file_missing", "trust", "swap", broken=_steward_file_missing),
+)  # fmt: skip
+
+
+def play(case: Case, seed: int) -> tuple[bool, str, float, str]:
+    """Run one case; returns whether it came out as it must, what failed, seconds, the output."""
+    output = io.StringIO()
+    start = time.monotonic()
+    with ExitStack() as stack:
+        if case.broken is not None:
+            case.broken(stack)
+        model = None
+        if case.model:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            model = Path(folder) / "shuffled.onnx"
+            shuffle_weights(packaged_model_path(), model)
+        result = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "result.json"
+        options = DemoOptions(
+            boxes=6, seed=seed, act=case.act, incidents=2, json=result, model=model,
+            preload=case.preload,
+        )  # fmt: skip
+        code = run_demo(options, Console(file=output, width=100))
+        failed = demo_run.json.loads(result.read_text())["failed"]
+    seconds = time.monotonic() - start
+    named = [claim for claim in failed if case.claim and claim.startswith(case.claim)]
+    right = (code == 0 and not failed) if not case.claim else (code != 0 and bool(named))
+    return right and seconds <= SECONDS_MAX, ", ".join(failed) or "none", seconds, output.getvalue()
+
+
+def main() -> int:
+    """Run the cases; returns 1 if one did not come out as it must."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=[case.name for case in CASES])
+    parser.add_argument("--seed", type=int, default=247)
+    arguments = parser.parse_args()
+    console = Console()
+    table = Table("broken", "must fail", "failed", "seconds", "")
+    wrong = 0
+    for case in CASES:
+        if arguments.only not in (None, case.name):
+            continue
+        console.print(f"{case.name} …", highlight=False)
+        right, failed, seconds, output = play(case, arguments.seed)
+        wrong += not right
+        if not right:
+            console.print(output, highlight=False, markup=False)
+        verdict = "as it must" if right else "[red]WRONG[/]"
+        table.add_row(case.name, case.claim or "none", failed, f"{seconds:.0f}", verdict)
+    console.print(table)
+    ran = table.row_count
+    console.print(f"{ran - wrong} passed, {wrong} failed", highlight=False)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
