@@ -19,6 +19,7 @@ from crdt.bodies import STRATUM_MAX, Grant, Pin, Place, Put, Revocation, ascendi
 from crdt.cuts import EffectiveCut, join_cuts, resolve_cut
 from crdt.entry import Entry, FeedId, Lane
 from crdt.evidence import PinRuling, rule_on_pins
+from crdt.feed import Feed
 from crdt.index import EntryIndex
 from crdt.kinds import KEY_RULES, KINDS, Body, KeyRule, Kinds, rule_for_key
 from crdt.quota import limit_for, run_of
@@ -54,11 +55,15 @@ def fold_authority(
         rules: the register keys, which say what authorises a put.
         kinds: the table of kinds.
     """
-    return settle(EntryIndex.of(genesis.ns, entries, kinds), statements, rules)
+    index = EntryIndex.of(genesis.ns, entries, kinds, statements)
+    return settle(index, genesis, statements, rules)
 
 
 def settle(
-    index: EntryIndex, statements: Sequence[RootStatement], rules: Sequence[KeyRule]
+    index: EntryIndex,
+    genesis: Genesis,
+    statements: Sequence[RootStatement],
+    rules: Sequence[KeyRule],
 ) -> Authority:
     """Return the authority of an indexed set."""
     fold = _Fold(index, rules)
@@ -66,7 +71,7 @@ def settle(
     for stratum in range(1, STRATUM_MAX + 1):
         fold.settle_stratum(stratum)
     head = RootHead(statements[-1].number, statements[-1].id) if statements else None
-    return fold.result(head or RootHead(0, NO_STATEMENT))
+    return fold.result(genesis, head or RootHead(0, NO_STATEMENT))
 
 
 def epoch_bound(stratum: int) -> int:
@@ -109,6 +114,16 @@ class _Holder:
             return False
         pin = self.pins.get(entry.feed)
         return pin is None or not pin.exempt.holds(entry)
+
+    def is_open(self, feed: Feed, pinned_before: bool) -> bool:
+        """Rule 5: whether evidence in a feed of the key waits for a decision.
+
+        Where a snapshot superseded the pinned entry, its pin still settles what it superseded too.
+        """
+        pin = self.pins.get(feed.id)
+        if pin is not None:
+            return bool(pin.fork)
+        return feed.live_evidence() is not None or not pinned_before
 
     def is_pinned(self, entry: Entry) -> bool:
         pin = self.pins.get(entry.feed)
@@ -242,6 +257,7 @@ class _Fold:
         """Rule 5: pins by strictly senior pairs, and whether all evidence is decided."""
         key, name = holder.pair
         by_feed: dict[FeedId, list[tuple[int, Entry]]] = {}
+        past: dict[FeedId, None] = {}
         for author, pin in self.pins.get(key, ()):
             if not author.may("pin", name):
                 continue
@@ -251,15 +267,15 @@ class _Fold:
             entry = feed.linked_at(seq, identifier) if feed is not None else None
             if entry is not None:
                 by_feed.setdefault(entry.feed, []).append((author.stratum, entry))
+            elif feed is not None and feed.is_below_floor(seq) and identifier in feed:
+                past[feed.id] = None
         for identifier, pins in by_feed.items():
             ruling = rule_on_pins(self.index.feeds()[identifier], pins)
             if ruling is not None:
                 holder.pins[identifier] = ruling
         if not holder.cuts:
-            holder.undecided = any(
-                pin is None or bool(pin.fork)
-                for pin in (holder.pins.get(feed.id) for feed in self.index.twinned(key))
-            )
+            twinned = self.index.twinned(key)
+            holder.undecided = any(holder.is_open(feed, feed.id in past) for feed in twinned)
 
     def contest(self, claims: list[_Claim]) -> None:
         """Rule 3: two keys at the winning epoch, neither revoked, are contested."""
@@ -342,7 +358,7 @@ class _Fold:
             and any(rule.authorises(held, put.key, value) for held in holder.capabilities)
         )
 
-    def result(self, head: RootHead) -> Authority:
+    def result(self, genesis: Genesis, head: RootHead) -> Authority:
         """Rule 6: freeze what every pair came to."""
         pairs = sorted(self.holders, key=lambda pair: (pair.name, pair.key))
         standings = {pair: _standing(self.holders[pair]) for pair in pairs}
@@ -352,7 +368,7 @@ class _Fold:
             if (holder := self.holders[pair]).cuts or holder.named
         }
         counting = {reference: tuple(sorted(held)) for reference, held in self.counting.items()}
-        return Authority(self.index.ns, head, standings, counting, self.surviving, rulings)
+        return Authority(genesis, head, standings, counting, self.surviving, rulings)
 
 
 def _standing(holder: _Holder) -> Standing:

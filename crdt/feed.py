@@ -5,19 +5,26 @@ pruned, to a snapshot; nothing else is ever folded ("gaps are never folded over"
 one seq are *twins*, evidence of equivocation whether they are linked or not. Two linked ones are a
 *fork*: there the line becomes a tree, and "is an ancestor of" has to be asked branch by branch.
 Below the first fork it compares two numbers, so an honest feed costs nothing extra.
+
+Where the lane is pruned a feed has a floor, the seq of its last snapshot. Below it nothing is
+linked, and only what proves or settles equivocation is still held.
 See docs/records.md, "Authority is a stratified fold", 4 and 5.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 from crdt.entry import SEQUENCE_MAX, Entry, FeedId
 
-__all__ = ["Feed", "Growth", "Line"]
+__all__ = ["RETIRED", "Feed", "Growth", "Line"]
 
 NO_FORK = SEQUENCE_MAX + 1
 """Above every seq: where the first fork of a feed without one is."""
+
+
+RETIRED = SEQUENCE_MAX + 1
+"""The floor of a feed that a higher incarnation superseded whole."""
 
 
 class Line:
@@ -62,7 +69,7 @@ class Feed:
     def __init__(self, feed: FeedId) -> None:
         self.id = feed
         self.floor: int | None = None
-        """Seq of the last snapshot, before which nothing is held; None in a lane that keeps all."""
+        """Seq of the last snapshot, below which nothing is linked; None while there is none."""
         self.last: Entry | None = None
         """A linked entry of the highest seq that has any."""
         self._entries: dict[bytes, Entry] = {}
@@ -114,6 +121,8 @@ class Feed:
         return linked
 
     def _can_link(self, entry: Entry) -> bool:
+        if self.is_below_floor(entry.seq):
+            return False
         if entry.seq == 0 or entry.id in self._anchors:
             return True
         parent = self._entries.get(entry.prev)
@@ -145,10 +154,27 @@ class Feed:
         self._rebuild()
         return gone
 
-    def raise_floor(self, seq: int) -> list[Entry]:
-        """Begin the feed at the snapshots of `seq`; return what was before and is forgotten."""
+    def raise_floor(self, seq: int, named: Container[bytes] = ()) -> list[Entry]:
+        """Begin the feed at the snapshots of `seq`; return what was before and is forgotten.
+
+        The smallest evidence stays, and beside it the entries that pins name.
+        """
         self.floor = seq
-        return self.discard([entry.id for entry in self._entries.values() if entry.seq < seq])
+        pair = self.evidence()
+        before = [entry for entry in self._entries.values() if entry.seq < seq]
+        if pair is not None:
+            before = [entry for entry in before if entry not in pair and entry.id not in named]
+        return self.discard([entry.id for entry in before])
+
+    def is_below_floor(self, seq: int) -> bool:
+        """Whether a snapshot or a higher incarnation superseded what stands at a seq."""
+        return self.floor is not None and seq < self.floor
+
+    def below_floor(self) -> list[Entry]:
+        """Return what is held below the floor."""
+        if self.floor is None:
+            return []
+        return [entry for entry in self._entries.values() if entry.seq < self.floor]
 
     def _rebuild(self) -> None:
         self._twins = sorted(seq for seq, held in self._by_seq.items() if len(held) > 1)
@@ -203,9 +229,16 @@ class Feed:
 
     def evidence(self) -> tuple[Entry, Entry] | None:
         """Return the smallest pair, by (seq, ids), of two different entries of one seq."""
-        if not self._twins:
+        return self._pair(0)
+
+    def live_evidence(self) -> tuple[Entry, Entry] | None:
+        """Return the smallest pair that does not stand below the floor."""
+        return self._pair(bisect_left(self._twins, self.floor or 0))
+
+    def _pair(self, place: int) -> tuple[Entry, Entry] | None:
+        if place == len(self._twins):
             return None
-        first, second = sorted(self._by_seq[self._twins[0]], key=lambda entry: entry.id)[:2]
+        first, second = sorted(self._by_seq[self._twins[place]], key=lambda entry: entry.id)[:2]
         return first, second
 
     def at(self, seq: int) -> tuple[Entry, ...]:

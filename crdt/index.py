@@ -3,15 +3,16 @@
 Union is the only thing that happens to the set, with one exception that is itself a function of the
 set: of STATE and FLEET only the highest incarnation that begins (at seq 0 or at a snapshot) is
 held, and of that nothing before its last snapshot. So the index does not depend on the order of
-arrival. See docs/records.md, "Bounds without clocks" and "Compaction".
+arrival. What proves equivocation stays, as far as it was seen: a forker must not wash itself clean
+with a snapshot. See docs/records.md, "Bounds without clocks" and "Compaction".
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, cast
 
-from crdt.bodies import Snapshot
+from crdt.bodies import Pin, Snapshot
 from crdt.entry import Entry, FeedId, Lane
-from crdt.feed import Feed
+from crdt.feed import RETIRED, Feed
 from crdt.kinds import KINDS, Body, Kinds
 from identity.encoding import Value
 from identity.genesis import RootItem, RootStatement
@@ -27,14 +28,17 @@ class Addition(NamedTuple):
     """What taking in one entry did.
 
     Attributes:
-        held: False if it is superseded: of a lower incarnation, or before the last snapshot.
+        superseded: it is of a lower incarnation, or before the last snapshot: proof or nothing.
         linked: entries that became linked, parents before children.
-        dropped: entries that it superseded. Others of its feed may be held unlinked from now on.
+        dropped: entries that it superseded.
+        shortened: the feeds that it superseded, or a part of; what they still hold may have lost
+            its link.
     """
 
-    held: bool
+    superseded: bool
     linked: list[Entry]
     dropped: list[Entry]
+    shortened: list[Feed]
 
 
 class Totals(NamedTuple):
@@ -49,6 +53,11 @@ def entry_size(entry: Entry) -> int:
     return len(entry.raw) + SIGNATURE_SIZE
 
 
+def _age(entry: Entry) -> tuple[bool, int, bool, int]:
+    """Order entries so that pins go first and what supersedes goes after what it supersedes."""
+    return (entry.lane in PRUNED_LANES, entry.inc, entry.kind == "snap", entry.seq)
+
+
 class EntryIndex:
     """Entries by feed, with what the folds ask of them at hand. Mutable, never reads a clock."""
 
@@ -60,14 +69,28 @@ class EntryIndex:
         self._totals: dict[tuple[bytes, int], Totals] = {}
         self._twinned: dict[bytes, dict[FeedId, None]] = {}
         self._bodies: dict[bytes, Body | None] = {}
+        self.named: dict[bytes, None] = {}
+        """Entries that pins name, whether or not these count."""
 
     @classmethod
-    def of(cls, ns: bytes, entries: Iterable[Entry], kinds: Kinds = KINDS) -> "EntryIndex":
-        """Return the index of a set of entries; those of another fleet are left out."""
+    def of(
+        cls,
+        ns: bytes,
+        entries: Iterable[Entry],
+        kinds: Kinds = KINDS,
+        statements: Iterable[RootStatement] = (),
+    ) -> "EntryIndex":
+        """Return the index of a set of entries; those of another fleet are left out.
+
+        What supersedes goes last, so that no proof is dropped before it is complete.
+        """
         index = cls(ns, kinds)
-        for entry in entries:
-            if entry.ns == ns and index.get(entry) is None:
-                index.add(entry)
+        for statement in statements:
+            for number, item in enumerate(statement.items):
+                index.root_item(statement, number, item)
+        held = {entry.id: entry for entry in entries if entry.ns == ns}
+        for entry in sorted(held.values(), key=_age):
+            index.add(entry)
         return index
 
     @property
@@ -88,43 +111,51 @@ class EntryIndex:
         """Take in an entry that is not held."""
         pruned = entry.lane in PRUNED_LANES
         snapshot = pruned and isinstance(self.body(entry), Snapshot)
-        if pruned and self._is_superseded(entry):
-            self._bodies.pop(entry.id, None)
-            return Addition(False, [], [])
         feed = self._open(entry.feed)
+        superseded = feed.is_below_floor(entry.seq)
         linked = feed.add(entry, anchor=snapshot)
         self._count(linked, 1)
         dropped: list[Entry] = []
-        if pruned and (snapshot or entry.seq == 0):
-            dropped = self._supersede(feed, entry.seq if snapshot else None)
-        if feed.has_twin(entry.seq) or dropped:
+        shortened: list[Feed] = []
+        if pruned and not superseded and (snapshot or entry.seq == 0):
+            shortened = self._supersede(feed, entry.seq if snapshot else None, dropped)
+        if feed.has_twin(entry.seq):
             self._note_twins(feed)
-        return Addition(True, linked, dropped)
+        if entry.lane == Lane.AUTH:
+            self._note_pin(self.body(entry))
+        return Addition(superseded, linked, dropped, shortened)
 
-    def _is_superseded(self, entry: Entry) -> bool:
-        top = self.top(entry.author, entry.lane)
-        if top is not None and entry.inc < top.id.inc:
-            return True
-        feed = self._feeds.get(entry.feed)
-        return feed is not None and feed.floor is not None and entry.seq < feed.floor
+    def _note_pin(self, said: Body | None) -> None:
+        if isinstance(said, Pin):
+            self.named[said.place.id] = None
 
-    def _supersede(self, feed: Feed, floor: int | None) -> list[Entry]:
-        """Drop what the first entry or a snapshot of a pruned feed takes the place of."""
-        dropped: list[Entry] = []
-        lane = self._lanes[feed.id.author, feed.id.lane]
-        for inc in sorted(lane):
-            if inc < feed.id.inc:
-                lower = lane[inc]
-                dropped += lower
-                self._close(lower)
+    def _supersede(self, feed: Feed, floor: int | None, dropped: list[Entry]) -> list[Feed]:
+        """Take back what the first entry or a snapshot of a pruned feed takes the place of."""
+        shortened = [
+            lower
+            for lower in self.lane(feed.id.author, feed.id.lane)
+            if lower.id.inc < feed.id.inc and lower.floor != RETIRED
+        ]
+        for lower in shortened:
+            dropped += self._shorten(lower, RETIRED)
         if floor is not None and floor != feed.floor:
-            before = [entry for entry in feed if feed.is_linked(entry)]
-            dropped += feed.raise_floor(floor)
-            self._count(before, -1)
-            self._count(feed.linked(), 1)
-        for entry in dropped:
+            shortened.append(feed)
+            dropped += self._shorten(feed, floor)
+        return shortened
+
+    def _shorten(self, feed: Feed, floor: int) -> list[Entry]:
+        """Raise the floor of a feed; return what is dropped."""
+        before = list(feed.linked())
+        gone = feed.raise_floor(floor, self.named)
+        self._count(before, -1)
+        self._count(feed.linked(), 1)
+        for entry in gone:
             self._bodies.pop(entry.id, None)
-        return dropped
+        if len(feed):
+            self._note_twins(feed)
+        else:
+            self._close(feed)
+        return gone
 
     def _open(self, identifier: FeedId) -> Feed:
         feed = self._feeds.get(identifier)
@@ -132,11 +163,14 @@ class EntryIndex:
             feed = self._feeds[identifier] = Feed(identifier)
             lane = self._lanes.setdefault((identifier.author, identifier.lane), {})
             lane[identifier.inc] = feed
+            if identifier.lane in PRUNED_LANES and len(lane) > 1:
+                top = self.top(identifier.author, identifier.lane)
+                if top is not None and identifier.inc < top.id.inc:
+                    feed.floor = RETIRED
         return feed
 
     def _close(self, feed: Feed) -> None:
-        """Forget a feed whole."""
-        self._count(feed.linked(), -1)
+        """Forget a feed of which nothing is held."""
         del self._feeds[feed.id]
         lane = self._lanes[feed.id.author, feed.id.lane]
         del lane[feed.id.inc]
@@ -203,7 +237,9 @@ class EntryIndex:
     def root_item(self, statement: RootStatement, number: int, item: RootItem) -> Body | None:
         """Return what an item of a root statement says: bodies of the AUTH lane."""
         reference = statement.id + number.to_bytes(4)
-        return self.said(reference, Lane.AUTH, item.kind, cast("Value", item.body))
+        said = self.said(reference, Lane.AUTH, item.kind, cast("Value", item.body))
+        self._note_pin(said)
+        return said
 
     def totals(self, author: bytes, lane: int) -> Totals:
         """Return how much of a key's lane is linked."""
@@ -228,12 +264,8 @@ class EntryIndex:
         return None
 
     def twinned(self, author: bytes) -> list[Feed]:
-        """Return a key's feeds that hold evidence, in order.
-
-        A pruned lane's incarnation that does not begin counts for nothing, and so for no evidence.
-        """
-        feeds = [self._feeds[identifier] for identifier in sorted(self._twinned.get(author, ()))]
-        return [feed for feed in feeds if feed.id.lane not in PRUNED_LANES or feed.has_linked]
+        """Return a key's feeds that hold evidence, in order."""
+        return [self._feeds[identifier] for identifier in sorted(self._twinned.get(author, ()))]
 
     def is_twinned(self, author: bytes) -> bool:
         """Whether any feed of a key holds evidence."""
@@ -244,18 +276,22 @@ class EntryIndex:
     ) -> tuple[FeedId, int, bytes] | None:
         """Return what has to be had before a named entry is linked, None if nothing can help.
 
-        It is the entry itself or its first missing ancestor, as (feed, seq, id).
+        It is the entry itself or its first missing ancestor, as (feed, seq, id). Where it is
+        superseded it is of use only beside evidence, and then alone.
         """
         held = self._feeds.get(feed)
+        top = self.top(feed.author, feed.lane) if feed.lane in PRUNED_LANES else None
+        lower = top is not None and feed.inc < top.id.inc
         if held is None:
-            top = self.top(feed.author, feed.lane) if feed.lane in PRUNED_LANES else None
-            return None if top is not None and feed.inc < top.id.inc else (feed, seq, identifier)
+            return None if lower else (feed, seq, identifier)
+        if held.is_below_floor(seq):
+            useless = identifier in held or held.evidence() is None
+            return None if useless else (feed, seq, identifier)
         while (entry := held.get(identifier)) is not None:
             if entry.seq != seq or held.is_linked(entry):
                 return None
             seq, identifier = seq - 1, entry.prev
-        below = held.floor is not None and seq < held.floor
-        return None if below else (feed, seq, identifier)
+        return None if held.is_below_floor(seq) else (feed, seq, identifier)
 
     def feeds(self) -> Mapping[FeedId, Feed]:
         """Return all feeds by id, as they came."""

@@ -96,8 +96,7 @@ class Replica:
         twinned = retention.index.is_twinned(entry.author)
         if not retention.admits(entry, verified=verified):
             return Offer.INVALID
-        if not retention.take(entry, verified=verified):
-            return Offer.OVER_LIMIT
+        superseded = retention.take(entry, verified=verified)
         linked = retention.index.feeds()[entry.feed].is_linked(entry)
         if twinned or retention.index.is_twinned(entry.author):
             self._forget_authority()
@@ -107,7 +106,7 @@ class Replica:
             self._make_room()
         if entry.id in retention.kept:
             return Offer.STORED
-        return Offer.OVER_LIMIT if linked else Offer.ORPHAN
+        return Offer.OVER_LIMIT if linked or superseded else Offer.ORPHAN
 
     def offer_root(self, statement: RootStatement) -> RootVerdict:
         """Take in a root statement; only an accepted one changes anything."""
@@ -162,7 +161,9 @@ class Replica:
         return self._authority if self._authority is not None else self._settle()
 
     def _settle(self) -> Authority:
-        authority = settle(self._retention.index, self.chain.statements, self._rules)
+        authority = settle(
+            self._retention.index, self.chain.genesis, self.chain.statements, self._rules
+        )
         rulings: dict[bytes, list[Ruling]] = {}
         for pair, ruling in authority.rulings.items():
             rulings.setdefault(pair.key, []).append(ruling)
@@ -189,14 +190,15 @@ class Replica:
         authority, cache = self.authority, self._status[lane]
         if cache.authority is not authority:
             cache.authority, cache.topics = authority, {}
-            changed = [pair for pair, held in authority.standings.items() if shows_status(held)]
+            changed = list(authority.standings)
         elif cache.stale:
-            pairs = [pair for key in cache.stale for pair in authority.pairs_of(key)]
-            changed = [pair for pair in pairs if shows_status(authority.standings[pair])]
+            changed = [pair for key in cache.stale for pair in authority.pairs_of(key)]
         else:
             return cache.topics
         said = dict(cache.topics)
-        said.update({pair: self._pair_status(pair, lane) for pair in changed})
+        for pair in changed:
+            if shows_status(authority, authority.standings[pair], lane):
+                said[pair] = self._pair_status(pair, lane)
         cache.topics = {pair: said[pair] for pair in authority.standings if said.get(pair)}
         cache.stale.clear()
         return cache.topics

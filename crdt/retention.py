@@ -10,7 +10,7 @@ See docs/records.md, "Bounds without clocks".
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from crdt.bodies import Grant
+from crdt.bodies import Grant, Pin
 from crdt.entry import Entry, FeedId, Lane, verify_entry
 from crdt.evidence import PinRuling
 from crdt.excess import Excess
@@ -121,10 +121,8 @@ class Retention:
         return True
 
     def take(self, entry: Entry, *, verified: bool) -> bool:
-        """Take in an entry of a known author that is not in memory; False if it is superseded."""
+        """Take in an entry of a known author that is not in memory; return if it is superseded."""
         addition = self.index.add(entry)
-        if not addition.held:
-            return False
         if not verified:
             self._unverified[entry.id] = None
         for gone in addition.dropped:
@@ -133,15 +131,19 @@ class Retention:
         if not feed.is_linked(entry):
             self.excess.add(entry)
         place = (entry.author, entry.lane)
-        if addition.dropped:
-            self._unlink(feed)
+        for shortened in addition.shortened:
+            self._unlink(shortened)
+            self._keep_evidence(shortened)
+        if addition.shortened:
             self._classify(place)
         elif addition.linked:
             self._admit(place, addition.linked)
         if feed.evidence() is not None:
             self._keep_evidence(feed)
+        for linked in addition.linked:
+            self._keep_pinned(linked)
         self._follow_grants()
-        return True
+        return addition.superseded
 
     def _admit(self, place: Place, linked: Sequence[Entry]) -> None:
         """Keep entries that became linked, as far as there is room."""
@@ -243,17 +245,29 @@ class Retention:
         return [run for run in runs if run is not None]
 
     def _keep_evidence(self, feed: Feed) -> None:
-        """Keep the smallest evidence of a feed although it is beyond the limits, or not linked."""
+        """Keep the smallest evidence of a feed, live and superseded, whatever the limits."""
         place = (feed.id.author, feed.id.lane)
         twinned = [each for each in self.index.twinned(place[0]) if each.id.lane == place[1]]
         for released in twinned[EVIDENCE_FEEDS_MAX:]:
             self._release(released, ())
-        pair = feed.evidence() if feed in twinned[:EVIDENCE_FEEDS_MAX] else None
+        proofs: list[Entry] = []
+        if feed in twinned[:EVIDENCE_FEEDS_MAX]:
+            proofs += (*(feed.evidence() or ()), *(feed.live_evidence() or ()))
+            proofs += [e for e in feed.below_floor() if e.id in self.index.named]
         strays = self._strays.get(feed.id, ())
-        members = [e for e in pair or () if e.id not in self.kept or e.id in strays]
+        members = [e for e in dict.fromkeys(proofs) if e.id not in self.kept or e.id in strays]
         self._release(feed, [entry.id for entry in members])
         for entry in members:
             self._hold(entry)
+
+    def _keep_pinned(self, entry: Entry) -> None:
+        """Keep what a pin names, if it waits below the floor of a feed that holds evidence."""
+        said = self.index.body(entry) if entry.lane == Lane.AUTH else None
+        if isinstance(said, Pin):
+            lane, inc, _, identifier = said.place
+            feed = self.index.feed(FeedId(said.key, lane, inc))
+            if feed is not None and identifier in feed and feed.evidence() is not None:
+                self._keep_evidence(feed)
 
     def _release(self, feed: Feed, still: Sequence[bytes]) -> None:
         """Let former evidence wait again, all but the strays that are `still` evidence."""

@@ -39,16 +39,22 @@ def fold_status(
     index = EntryIndex.of(authority.ns, entries, kinds)
     found: dict[Pair, Topics] = {}
     for pair, standing in authority.standings.items():
-        if shows_status(standing):
+        if shows_status(authority, standing, lane):
             topics = pair_status(authority, index, pair, lane)
             if topics:
                 found[pair] = topics
     return found
 
 
-def shows_status(standing: Standing) -> bool:
-    """Whether a pair's own statements show: current, with the verb `state` over its own name."""
-    return standing.current and standing.may("state", standing.pair.name)
+def shows_status(authority: Authority, standing: Standing, lane: int) -> bool:
+    """Whether a pair's own statements show: current, with the verb `state` over its own name.
+
+    A name too short to lie in a district has no STATE.
+    """
+    name = standing.pair.name
+    if lane == Lane.STATE and name.count("/") + 1 < authority.district_depth:
+        return False
+    return standing.current and standing.may("state", name)
 
 
 def pair_status(authority: Authority, index: EntryIndex, pair: Pair, lane: int) -> Topics:
@@ -65,9 +71,10 @@ def status_of(index: EntryIndex, feed: Feed, pin: PinRuling | None = None) -> To
     """Return what a feed states, undecided evidence apart: of a fork, the pinned line."""
     totals = index.totals(feed.id.author, feed.id.lane)
     run = run_of_status(feed, totals, pin.named.holds if pin is not None else None)
+    forked = feed.live_evidence() is not None
     topics: dict[str, object] = {}
     for entry in feed.linked():
-        if pin is not None and feed.evidence() is not None and not pin.exempt.holds(entry):
+        if pin is not None and forked and not pin.exempt.holds(entry):
             continue
         if run is not None and entry.id not in run.ids and not (pin and pin.named.holds(entry)):
             continue

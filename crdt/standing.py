@@ -16,6 +16,7 @@ from crdt.evidence import PinRuling
 from identity.capability import Capability, permits
 from identity.domain import digest
 from identity.encoding import encode
+from identity.genesis import Genesis
 
 __all__ = ["ROOT_PAIR", "Authority", "Pair", "RootHead", "Ruling", "Standing"]
 
@@ -121,6 +122,7 @@ class Authority:
 
     Attributes:
         ns: namespace of the fleet, 16 bytes.
+        district_depth: how many segments of a name are its district.
         root: the last accepted root statement; digests of views name it.
         standings: every granted pair, by (name, key).
         counting: AUTH entries whose author's pairs authorise them, and under which pairs.
@@ -134,6 +136,7 @@ class Authority:
         "_keys",
         "_names",
         "counting",
+        "district_depth",
         "ns",
         "root",
         "rulings",
@@ -143,14 +146,15 @@ class Authority:
 
     def __init__(
         self,
-        ns: bytes,
+        genesis: Genesis,
         root: RootHead,
         standings: Mapping[Pair, Standing],
         counting: Mapping[bytes, tuple[Pair, ...]],
         surviving: Mapping[bytes, tuple[Pair, ...]],
         rulings: Mapping[Pair, Ruling],
     ) -> None:
-        self.ns = ns
+        self.ns = genesis.ns
+        self.district_depth = genesis.district_depth
         self.root = root
         self.standings = standings
         self.counting = counting

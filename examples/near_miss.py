@@ -1,11 +1,11 @@
 """Ask the signals for more red when something happens downstream: near_miss.py BOX.toml."""
 
+import contextlib
 import sys
 
 import trio
 
 import mesh
-from mesh import km
 
 
 @mesh.event("traffic.near_miss")
@@ -15,11 +15,15 @@ class NearMiss:
 
 
 async def main(config: str) -> None:
-    async with mesh.open_node(config) as node, node.nearby(NearMiss, within=km(0.6)) as incidents:
+    async with (
+        mesh.open_node(config) as node,
+        node.nearby(NearMiss, within=mesh.km(0.6)) as incidents,
+    ):
         print(f"{node.name} listens", flush=True)
         async for seen in incidents:
             if node.place.is_upstream_of(seen.place) and seen.claim():
                 print(f"{seen.value.kind} at {seen.place}: 4 s more red, please", flush=True)
 
 
-trio.run(main, sys.argv[1])
+with contextlib.suppress(KeyboardInterrupt):
+    trio.run(main, sys.argv[1])

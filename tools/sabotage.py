@@ -1,8 +1,8 @@
 """The demo can fail: break one thing at a time, and see that the run says which.
 
-Each case runs the demo with six boxes and one thing broken; it must end with a non-zero exit code and
-name the claim that the broken thing belongs to. The control, with nothing broken, must end well. Run
-it with `make sabotage`, or one case with `make sabotage ARGS='--only swap_not_done'`.
+Each case runs the demo with six boxes and one thing broken; it must end with a non-zero exit code
+and name the claim that the broken thing belongs to. The control, with nothing broken, must end
+well. Run it with `make sabotage`, or one case with `make sabotage ARGS='--only swap_not_done'`.
 """
 
 import argparse

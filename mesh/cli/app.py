@@ -7,11 +7,10 @@ one line too, exit code 1, and its traceback with `--verbose`.
 import importlib
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, cast
 
-import click
 import typer
 
 from crdt.errors import CrdtError
@@ -55,6 +54,9 @@ _EXPECTED = (
     ProcessFailedError,
     WriteError,
 )
+
+_USAGE = cast("type[Exception]", typer.BadParameter.__base__)
+"""What is raised for a command line that cannot be read; click's, or the one that typer brings."""
 
 app = typer.Typer(
     name="mesh",
@@ -107,13 +109,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         answer = typer.main.get_command(app).main(
             args=words, prog_name="mesh", standalone_mode=False
         )
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.format_message())
-        return WRONG_INPUT
-    except click.ClickException as error:
-        return _fail(error.format_message())
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+    except _USAGE as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            return WRONG_INPUT  # a group without a command: its help was shown already
+        message = cast("Callable[[], str]", getattr(error, "format_message", error.__str__))()
+        return _fail(f"{message.rstrip('. ')}; see `mesh --help`")
     except Exception as error:  # noqa: BLE001  (the top of the program)
         return _explain(error, words)
     return answer if isinstance(answer, int) else 0

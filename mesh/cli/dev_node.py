@@ -10,8 +10,6 @@ import trio
 from mesh.choreography.event_type import event
 from mesh.cli.logs import configure_logging
 from mesh.config import load_config
-from mesh.node.console import node_verbs
-from mesh.node.control import serve_control, socket_path
 from mesh.node.node import Node
 from mesh.node.opening import open_node
 from mesh.node.processes import Parent
@@ -47,7 +45,6 @@ def run_dev_node(parent: Parent, config: str) -> None:
 
 async def _run(parent: Parent, path: Path) -> None:
     async with open_node(path) as node, trio.open_nursery() as nursery:
-        await nursery.start(serve_control, socket_path(path), node_verbs(node))
         if load_config(path).role == "box":
             await node.facts.runs(models=[(MODEL, time.time_ns() // MS)])
             nursery.start_soon(_camera, parent, node)

@@ -16,8 +16,7 @@ from rich.text import Text
 
 from mesh.config import ConfigError, NodeConfig, load_config, render_config
 from mesh.coordination.trust import PeerClass
-from mesh.node.console import node_verbs
-from mesh.node.control import serve_control, socket_path
+from mesh.node.control import socket_path
 from mesh.node.node import Node
 from mesh.node.opening import load_secret, open_prepared_node, read_invite
 from mesh.units import MS
@@ -54,8 +53,7 @@ async def _run(path: Path, config: NodeConfig, models: tuple[bytes, ...]) -> Non
     secret, invite = load_secret(config), read_invite(config.path(config.invite))
     async with trio.open_nursery() as ended:
         await ended.start(_end_on_signal, ended.cancel_scope)
-        async with open_prepared_node(config, secret, invite) as node:
-            await ended.start(serve_control, socket_path(path), node_verbs(node))
+        async with open_prepared_node(config, secret, invite, console=socket_path(path)) as node:
             if config.role == "box" and _is_member(node):
                 await _state(node, config, models)
             await _show(node)

@@ -187,6 +187,7 @@ class Box:
         """What the demo asks of a box."""
         return {
             "addresses": self._addresses,
+            "cpu": self._cpu,
             "links": self._links,
             "notice": self._notice,
             "play": self._start,
@@ -198,6 +199,10 @@ class Box:
     async def _addresses(self, request: Mapping[str, Value]) -> Mapping[str, object]:
         del request
         return {"addresses": list(self.node.addresses)}
+
+    async def _cpu(self, request: Mapping[str, Value]) -> Mapping[str, object]:
+        del request
+        return {"cpu_ns": time.process_time_ns()}
 
     async def _links(self, request: Mapping[str, Value]) -> Mapping[str, object]:
         del request
@@ -256,7 +261,6 @@ class Box:
             trace.event_id: {stage.value: ns for stage, ns in trace.stamps.items()}
             for trace in mind.speaking.traces.traces()
         }
-        usage = time.process_time_ns()
         return {
             "finished": self._finished.is_set(),
             "frames": record.frames,
@@ -269,7 +273,6 @@ class Box:
                 for event, stamps in traces.items()
                 if "received" in stamps
             ],
-            "cpu_ns": usage,
             "gaps": sum(gap.missed for gap in mind.statistics().admission.gaps.values()),
         }
 

@@ -16,9 +16,9 @@ from mesh.demo.scenes.culprit import IncidentSpec
 from mesh.demo.scenes.flow import FRAME_S
 from mesh.demo.scenes.users import Kind
 
-__all__ = ["CameraPlan", "ScenePlan", "plan_scene"]
+__all__ = ["QUIET_FRAMES_FIRST", "CameraPlan", "ScenePlan", "plan_scene"]
 
-QUIET_FRAMES_FIRST = 8
+QUIET_FRAMES_FIRST = 10
 """Frames at the beginning in which nobody sees an incident."""
 REST_FRAMES = 1
 """Frames between one vehicle's leaving and the next one's entering. A vehicle is some ten frames on

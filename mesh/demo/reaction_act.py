@@ -6,6 +6,7 @@ two, and judges: missed and false detections, reactions that lack or that nobody
 long everything took.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from mesh.demo.cast import Cast
 from mesh.demo.city_model import ground_distance_m
 from mesh.demo.claims import Claims
 from mesh.demo.expectation import RADIUS_M, expected_reactions, watched_incident
-from mesh.demo.plan import ScenePlan
+from mesh.demo.plan import QUIET_FRAMES_FIRST, ScenePlan
 from mesh.demo.scenery import load_truth
 from mesh.demo.scenes.flow import FRAME_S
 from mesh.units import SECOND
@@ -38,6 +39,8 @@ LATENCY_MS_MAX = 25.0
 """p99 of published → handler entered, milliseconds."""
 FRAME_TO_REQUEST_MS_MAX = 50.0
 """p99 of frame grabbed → request made, milliseconds."""
+QUIET_CPU_SHARE_MAX = 0.60
+"""Share of the machine that the whole demo may use while nothing happens."""
 CLEAR_FRAMES = 6
 """Frames after a vehicle left in which an update may still come: the detector's release."""
 
@@ -73,6 +76,7 @@ class Outcome:
     missed_detections: list[str] = field(default_factory=list[str])
     false_detections: int = 0
     samples: int = 0
+    quiet_cpu_share: float = 0.0
     absent: int = 0
     latency_ms: Spread | None = None
     frame_to_request_ms: Spread | None = None
@@ -109,11 +113,33 @@ class ReactionAct:
         await cast.ask_all(cast.boxes, {"do": "play", "at_ns": at_ns})
         end = LEAD_S + self.plan.seconds + FRAME_S + AFTER_S
         start = time.monotonic()
+        await self._measure_quiet()
         while (passed := time.monotonic() - start) < end:
             progress(passed / end)
             await trio.sleep(min(0.5, end - passed))
         self.reports = await cast.ask_all(cast.boxes, {"do": "report"})
         self.judge()
+
+    async def _measure_quiet(self) -> None:
+        """Measure what all boxes and this process use while cameras play and nothing happens."""
+        await trio.sleep(LEAD_S)
+        before, before_ns = await self._cpu_ns(), time.monotonic_ns()
+        await trio.sleep(QUIET_FRAMES_FIRST * FRAME_S - 0.5)
+        used_ns = await self._cpu_ns() - before
+        cores = os.cpu_count() or 1
+        share = used_ns / (time.monotonic_ns() - before_ns) / cores
+        self.outcome.quiet_cpu_share = round(share, 3)
+        self.claims.check(
+            "cpu_budget",
+            share <= QUIET_CPU_SHARE_MAX,
+            f"{share:.0%} of {cores} cores with nothing on; at most {QUIET_CPU_SHARE_MAX:.0%}",
+        )
+
+    async def _cpu_ns(self) -> int:
+        answers = await self.cast.ask_all(self.cast.boxes, {"do": "cpu"})
+        return sum(typed("int", answer["cpu_ns"]) for answer in answers.values()) + (
+            time.process_time_ns()
+        )
 
     # ---------------------------------------------------------------------------- judging
 

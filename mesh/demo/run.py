@@ -41,8 +41,6 @@ RENDERED_S = 150.0
 """Seconds that rendering may take."""
 PAINTERS = 2
 """Processes that render."""
-IDLE_SHARE_MAX = 0.60
-"""Share of the machine that the whole demo may use while nothing happens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +108,6 @@ class _Run:
         self.cast: Cast | None = None
         self.trust: TrustAct | None = None
         self.reaction: ReactionAct | None = None
-        self.idle_share: float | None = None
 
     async def main(self, processes: Processes) -> None:
         """Play the acts that were asked for."""

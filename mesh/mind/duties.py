@@ -1,6 +1,7 @@
 """What a node does by the clock: tell the time, state its links, follow the topology."""
 
 from crdt.entry import Lane
+from crdt.errors import CrdtError
 from mesh.coordination.hello import CLOCK_PERIOD_S, Clock
 from mesh.coordination.trust import PeerClass
 from mesh.mind.cores import Cores
@@ -14,6 +15,9 @@ CLOCK_SOON_NS = SECOND
 """A new link hears our clock again after this time, then after twice as long, and so on."""
 TOPOLOGY_DELAY_NS = SECOND // 2
 """Changes of the membership are answered by dialling this much later, in one go."""
+
+AGAIN_NS = 10 * SECOND
+"""A statement that could not be written is tried again this much later."""
 
 
 class Duties:
@@ -71,10 +75,19 @@ class Duties:
         mine = cores.trust.peer_class(cores.public).peer_class
         if body == self._stated or cores.config.caches_only or mine is not PeerClass.MEMBER:
             return
-        self._stated = body
         t, now_ns = cores.now.wall_ms, cores.now.mono_ns
-        cores.writing.state(Lane.FLEET, "links", "links", body, t=t, now_ns=now_ns)
+        try:
+            cores.writing.state(Lane.FLEET, "links", "links", body, t=t, now_ns=now_ns)
+        except CrdtError:  # the disk lags far behind, or what the app states leaves no room
+            cores.soon("statement", AGAIN_NS)
+            return
+        self._stated = body
         cores.soon("topology", TOPOLOGY_DELAY_NS)
+
+    def state_again(self) -> None:
+        """The disk refused facts of ours, the statement of our links maybe among them."""
+        self._stated = None
+        self._cores.soon("statement", AGAIN_NS)
 
     def _follow_topology(self) -> None:
         """Look who is there, and tell the shell whom to keep links with."""

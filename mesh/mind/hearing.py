@@ -92,12 +92,17 @@ class Hearing:
             self._gap(peer)
         return offer
 
-    def try_parked(self) -> None:
-        """The view grew: offer again what was parked."""
+    def try_parked(self) -> bool:
+        """The view grew: offer again what was parked; says whether any of it was news.
+
+        Nobody was sent it while it was parked, so the caller has to see that it spreads.
+        """
+        is_news = False
         for entry_id, (peer, entry) in tuple(self._parked.items()):
             if self._replica.is_known_author(entry.author):
                 del self._parked[entry_id]
-                self.offer(entry, peer)
+                is_news |= self.offer(entry, peer) is Offer.STORED
+        return is_news
 
     def statistics(self) -> HearingStatistics:
         """Return the counts so far."""

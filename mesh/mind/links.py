@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from crdt.entry import Entry, parse_entry, verify_entry
+from crdt.entry import Entry, Lane, parse_entry, verify_entry
 from crdt.errors import InvalidEntryError
 from mesh.coordination.hello import Answer, Clock, Head, Hello, HelloError, parse_hello_frame
 from mesh.coordination.trust import PeerClass, PeerSort, Trust
@@ -158,6 +158,6 @@ def _verified(wire: bytes) -> Entry:
         entry = parse_entry(wire)
     except InvalidEntryError as error:
         raise HelloError(f"a grant of its chain is no entry: {error}") from None
-    if not verify_entry(entry):
-        raise HelloError("a grant of its chain has a wrong signature")
+    if entry.lane != Lane.AUTH or not verify_entry(entry):
+        raise HelloError("a grant of its chain is of another lane or has a wrong signature")
     return entry

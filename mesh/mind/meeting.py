@@ -26,6 +26,9 @@ PROTOCOLS = (HELLO_PROTOCOL, SYNC_PROTOCOL, GOSSIP_PROTOCOL)
 STATEMENT_DELAY_NS = 2 * SECOND
 """Link changes are stated this much later, so that a flapping link is one statement."""
 
+CHAIN_SIZE_MAX = 40_000
+"""Largest chain of grants told in a hello, bytes: with 256 heads it fits into a frame."""
+
 
 class Meeting:
     """The links of one node and how it treats the other ends."""
@@ -40,6 +43,8 @@ class Meeting:
         cores = self._cores
         replica = cores.replica
         chain = grant_chain(replica, Pair(cores.public, cores.config.name))
+        if sum(len(entry.wire) for entry in chain) > CHAIN_SIZE_MAX:
+            chain = ()  # sync brings it
         heads = [
             Head(feed.lane, feed.inc, head.seq, head.id)
             for feed in replica.feeds()
@@ -56,6 +61,12 @@ class Meeting:
         )
         self.say(peer, hello)
 
+    def hello_again(self, link: Link) -> None:
+        """Say again what a hello stream held that ended."""
+        self.hello(link.peer)
+        if link.sort is not None:
+            self.say(link.peer, Answer(link.sort.peer_class, link.sort.reason or ""))
+
     def say(self, peer: bytes, what: Hello | Answer | Clock) -> None:
         """Send one frame of the hello protocol."""
         data = frame(what.encode())
@@ -69,14 +80,14 @@ class Meeting:
         except HelloError as error:
             cores.out.append(Disconnect(link.peer, f"hello: {error}"))
             return
-        if heard.clock_ms is not None:
-            cores.clock.heard(link.peer, heard.clock_ms, cores.now.wall_ms)
         for entry in heard.grants:
             cores.hearing.offer(entry, link.peer)
         if heard.hello is not None:
             heads = tuple(OwnHead(head.lane, head.inc, head.seq, head.id) for head in heard.heads)
             cores.writing.heard(heads, holds=lambda key: cores.replica.entry(key) is not None)
             self.sort()
+        if heard.clock_ms is not None and link.peer_class is PeerClass.MEMBER:
+            cores.clock.heard(link.peer, heard.clock_ms, cores.now.wall_ms)
 
     def sort(self) -> None:
         """Sort every peer by today's views, and act where that changed."""
@@ -102,7 +113,8 @@ class Meeting:
     def leave(self, link: Link) -> None:
         """End what a peer was admitted to."""
         cores = self._cores
-        cores.syncing.peer_removed(link.peer)
+        cores.clock.forget(link.peer)
+        cores.syncing.peer_removed(link.peer, cores.now.mono_ns)
         cores.route(cores.router.peer_removed(link.peer, cores.now.mono_ns))
         if cores.links.get(link.peer) is not None:
             cores.out.append(Suspend(link.peer))

@@ -21,6 +21,7 @@ from identity.genesis import RootStatement, RootVerdict
 from identity.keys import SecretKey
 from mesh.choreography.event import InvalidEventError, SealedEvent
 from mesh.coordination.clock import ClockConsensus
+from mesh.coordination.hello import HELLO_PROTOCOL
 from mesh.coordination.presence import Presence
 from mesh.coordination.trust import PeerClass, Trust
 from mesh.framing import frame
@@ -41,6 +42,7 @@ from mesh.mind.effects import (
     Wrote,
 )
 from mesh.mind.hearing import Hearing
+from mesh.mind.keeping import Keeping
 from mesh.mind.links import Links
 from mesh.mind.meeting import Meeting
 from mesh.mind.neighbours import Neighbours
@@ -57,8 +59,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Mind"]
 
-FOREIGN_TICKETS = 1 << 32
-"""Tickets from here on are for what others wrote; below it for our own facts."""
+_LEFT = "another entry of ours was found in its place: write it again"
+"""Why a fact of ours was dropped that the disk holds."""
 
 
 class Mind:
@@ -114,10 +116,8 @@ class Mind:
         )
         self._meeting = Meeting(self._cores)
         self._spreading = Spreading(self._cores)
-        self._tickets = FOREIGN_TICKETS
+        self._keeping = Keeping(self._cores)
         self._duties = Duties(self._cores, self._meeting)
-        self._released: set[bytes] = set()
-        self._roots_stored = replica.chain.number
         self._timer_ns: int | None = None
 
     def __repr__(self) -> str:
@@ -209,20 +209,24 @@ class Mind:
         link = self._cores.links.disconnected(peer)
         if link is not None:
             self._meeting.leave(link)
-            self._cores.clock.forget(peer)
             self._cores.speaking.link_removed(peer)
+            if not self._cores.replica.is_known_author(peer):
+                self._cores.heard_ns.pop(peer, None)
         return self._settle()
 
     def stream_opened(self, peer: bytes, protocol: str, now: Instant) -> list[Effect]:
         """A stream of a protocol was opened, by us or by the peer: what goes first on ours.
 
-        Others forget our subscriptions with their own stream, so the list is sent again on each.
+        Others forget our subscriptions with their own stream, so the list is sent again on each. A
+        hello stream is only told of when it was opened again: what the first one held may be lost.
         """
         self._at(now)
         link = self._cores.links.get(peer)
         if protocol == GOSSIP_PROTOCOL and link and link.peer_class is PeerClass.MEMBER:
-            for data in self._cores.router.hello(peer):
-                self._cores.out.append(Send(peer, protocol, data, Priority.CONTROL))
+            frames = self._cores.router.hello(peer)
+            self._cores.out += [Send(peer, protocol, data, Priority.CONTROL) for data in frames]
+        elif protocol == HELLO_PROTOCOL and link:
+            self._meeting.hello_again(link)
         return self._settle()
 
     def receive(self, peer: bytes, protocol: str, body: bytes, now: Instant) -> list[Effect]:
@@ -253,8 +257,6 @@ class Mind:
         if beat is not None and beat <= now_ns:
             cores.route(cores.router.heartbeat(now_ns))
         cores.syncing.tick(now_ns)
-        for handle, reason in cores.writing.tick(t=now.wall_ms, now_ns=now_ns):
-            cores.out.append(Wrote(handle, None, reason))
         self._duties.tick()
         return self._settle()
 
@@ -263,17 +265,22 @@ class Mind:
         self._at(now)
         released = self._cores.writing.persisted(ticket)
         if released is not None:
-            self._released.add(released.entry.id)
-            self._cores.replica.offer(released.entry)
-            self._spreading.entry(released.entry)
-            self._cores.out.append(Wrote(released.handle, released.entry))
+            handle, entry = released
+            if entry is not None:
+                self._keeping.kept(entry)
+                self._cores.replica.offer(entry)
+                self._spreading.entry(entry)
+            self._cores.out.append(Wrote(handle, entry, "" if entry else _LEFT))
         return self._settle()
 
     def persist_failed(self, ticket: int, reason: str, now: Instant) -> list[Effect]:
         """The store could not take a ticket: own facts behind it never were."""
         self._at(now)
-        for handle in self._cores.writing.persist_failed(ticket):
+        gone = self._cores.writing.persist_failed(ticket)
+        for handle in gone:
             self._cores.out.append(Wrote(handle, None, reason))
+        if gone:
+            self._duties.state_again()
         return self._settle()
 
     # ---------------------------------------------------------------------- what the app asks
@@ -361,14 +368,14 @@ class Mind:
     def _settle(self, *, changed: bool = False) -> list[Effect]:
         """Store what is new, follow changed views, set the timer, and hand over the effects."""
         cores = self._cores
-        new, dropped = cores.replica.drain_new(), cores.replica.drain_dropped()
-        dropped += cores.writing.drain_discarded()
-        roots = cores.replica.chain.statements[self._roots_stored :]
-        if new or dropped or roots:
-            self._store(new, tuple(dropped), roots)
-        if changed or ((new or roots) and cores.views.refresh()):
-            cores.hearing.try_parked()
+        while self._keeping.take_in() and cores.views.refresh():
+            changed = True
             cores.writing.leave_forked(cores.replica.evidence)
+            if cores.hearing.try_parked():
+                cores.syncing.spread(None, cores.now.mono_ns)
+        for handle, reason in cores.writing.tick(t=cores.now.wall_ms, now_ns=cores.now.mono_ns):
+            cores.out.append(Wrote(handle, None, reason))
+        if changed:
             self._meeting.sort()
             self._spreading.join()
             self._duties.views_changed()
@@ -379,19 +386,6 @@ class Mind:
         self._set_timer()
         out, cores.out = cores.out, []
         return out
-
-    def _store(
-        self, new: list[Entry], dropped: tuple[Entry, ...], roots: tuple[RootStatement, ...]
-    ) -> None:
-        foreign = tuple(entry for entry in new if entry.id not in self._released)
-        self._released.clear()
-        self._roots_stored += len(roots)
-        if foreign or dropped or roots:
-            self._tickets += 1
-            self._cores.out.append(Persist(self._tickets, foreign, roots, dropped))
-        for entry in foreign:
-            if entry.author == self.public:
-                self._cores.writing.adopt(entry)
 
     def _set_timer(self) -> None:
         cores, now_ns = self._cores, self._cores.now.mono_ns

@@ -5,6 +5,9 @@ sessions, one begun by each side, never mix, and a late frame of an ended one is
 begin: a peer was sorted member or known, the timer fell due, a fact arrived that does not link, or
 a session with somebody else brought entries, which is how a healed cut spreads inwards. See
 docs/records.md, "Sync".
+
+A peer that begins sessions faster than we would is not heard out: each session has its budget, so
+a limit on sessions is what bounds the work.
 """
 
 from collections.abc import Callable
@@ -14,6 +17,9 @@ from typing import NamedTuple
 from crdt.errors import SyncError
 from crdt.replica import Replica
 from crdt.sync import Reach, SyncLimits, SyncSession
+from crdt.sync_codec import decode_message
+from crdt.sync_messages import Summary
+from mesh.choreography.rates import Rate, TokenBuckets
 from mesh.units import MS, SECOND
 
 __all__ = ["SYNC_FRAME_SIZE_MAX", "SYNC_PROTOCOL", "SyncStatistics", "Syncing"]
@@ -29,6 +35,14 @@ SILENCE_NS = 15 * SECOND
 """A session that heard nothing for so long is given up."""
 KNOWN_SPREAD_NS = 2 * SECOND
 """The same for a peer that is no member: its sync is rate-limited."""
+MEMBER_SESSIONS = Rate(per_s=4, burst=16)
+"""Sessions that a member may begin with us: one in `SPREAD_NS`, some in advance."""
+KNOWN_SESSIONS = Rate(per_s=1, burst=4)
+"""The same for a peer that is no member."""
+LINKS_MAX = 512
+"""Peers at one time, and so token buckets."""
+NUMBERS = 256
+"""Sessions are numbered modulo this."""
 
 _BEGAN_BY_SENDER = 0
 _BEGAN_BY_RECEIVER = 1
@@ -51,11 +65,9 @@ class _Peer:
     reach: Reach
     next_ns: int
     periodic_ns: int
-    number: int = 0
     mine: _Running | None = None
     theirs: _Running | None = None
     refused: tuple[bytes, ...] = ()
-    completed: int = 0
 
 
 class SyncStatistics(NamedTuple):
@@ -86,29 +98,30 @@ class Syncing:
         self._send = send
         self._random = random
         self._peers: dict[bytes, _Peer] = {}
+        self._number = 0
+        self._may_begin = {
+            member: TokenBuckets[bytes](rate, keys_max=LINKS_MAX)
+            for member, rate in ((True, MEMBER_SESSIONS), (False, KNOWN_SESSIONS))
+        }
         self._begun = self._finished = self._failed = self._added = 0
 
     def peer_added(
         self, peer: bytes, reach: Reach, *, member: bool, begin: bool, now_ns: int
     ) -> None:
         """A peer may sync from now on, within `reach`; `begin` a session with it at once."""
-        periodic = now_ns + self._period_ns()
-        state = self._peers.get(peer)
-        if state is None:
-            state = self._peers[peer] = _Peer(member, reach, now_ns, periodic)
-        state.member, state.reach, state.periodic_ns = member, reach, periodic
-        state.mine = state.theirs = None
+        state = _Peer(member, reach, now_ns, now_ns + self._period_ns())
+        self._peers[peer] = state
         if begin:
             self._begin(peer, state, now_ns)
 
-    def peer_removed(self, peer: bytes) -> None:
+    def peer_removed(self, peer: bytes, now_ns: int) -> None:
         """A peer left, or may not sync any more."""
-        self._peers.pop(peer, None)
-
-    def completed(self, peer: bytes) -> bool:
-        """Whether a whole session with this peer ended since it was added."""
-        state = self._peers.get(peer)
-        return state is not None and state.completed > 0
+        state = self._peers.pop(peer, None)
+        if state is None:
+            return
+        for running in (state.mine, state.theirs):
+            if running is not None:
+                self._spread_added(peer, running, now_ns)
 
     def want(self, peer: bytes, now_ns: int) -> None:
         """Begin a session with a peer as soon as the rate allows."""
@@ -125,8 +138,7 @@ class Syncing:
         for peer, state in tuple(self._peers.items()):
             for running in (state.mine, state.theirs):
                 if running is not None and now_ns - running.heard_ns >= SILENCE_NS:
-                    self._failed += 1
-                    self._forget(state, running)
+                    self._fail(peer, state, running, now_ns)
             if state.mine is None and state.periodic_ns <= now_ns:
                 self._begin(peer, state, now_ns)
 
@@ -141,15 +153,14 @@ class Syncing:
             return
         if len(body) < 2 or body[0] > _BEGAN_BY_RECEIVER:
             raise SyncError(f"a frame that begins {body[:2].hex()!r}: expected a side and a number")
-        running = self._running(state, body[0], body[1], now_ns)
+        running = self._running(peer, state, body, now_ns)
         if running is None:
             return
         running.heard_ns = now_ns
         try:
             self._send_all(peer, running, running.session.receive(body[2:]))
         except SyncError:
-            self._failed += 1
-            self._forget(state, running)
+            self._fail(peer, state, running, now_ns)
             raise
         finally:
             added = running.session.drain_added()
@@ -167,17 +178,28 @@ class Syncing:
         due = state.periodic_ns if mine is None else mine.heard_ns + SILENCE_NS
         return due if state.theirs is None else min(due, state.theirs.heard_ns + SILENCE_NS)
 
-    def _running(self, state: _Peer, side: int, number: int, now_ns: int) -> _Running | None:
-        """Return the session that a frame belongs to; a new number of the other side begins one."""
+    def _running(self, peer: bytes, state: _Peer, body: bytes, now_ns: int) -> _Running | None:
+        """Return the session that a frame belongs to; a summary with a new number begins one.
+
+        Raises:
+            SyncError: the frame belongs to none that runs, and is none of any other either.
+        """
+        side, number = body[0], body[1]
         if side == _BEGAN_BY_RECEIVER:
             mine = state.mine
             return mine if mine is not None and mine.prefix[1] == number else None
         theirs = state.theirs
-        if theirs is None or theirs.prefix[1] != number:
-            session = self._session(state, initiator=False)
-            theirs = _Running(session, bytes((_BEGAN_BY_RECEIVER, number)), now_ns)
-            state.theirs = theirs
-        return theirs
+        if theirs is not None and theirs.prefix[1] == number:
+            return theirs
+        if not isinstance(decode_message(body[2:]), Summary):
+            return None  # of a session that we have ended
+        if not self._may_begin[state.member].take(peer, now_ns):
+            return None
+        if theirs is not None:
+            self._fail(peer, state, theirs, now_ns)
+        session = self._session(state, initiator=False)
+        state.theirs = _Running(session, bytes((_BEGAN_BY_RECEIVER, number)), now_ns)
+        return state.theirs
 
     def _session(self, state: _Peer, *, initiator: bool) -> SyncSession:
         limits = SyncLimits.member() if state.member else SyncLimits.known()
@@ -190,9 +212,9 @@ class Syncing:
         )
 
     def _begin(self, peer: bytes, state: _Peer, now_ns: int) -> None:
-        state.number = (state.number + 1) % 256
+        self._number = (self._number + 1) % NUMBERS
         session = self._session(state, initiator=True)
-        state.mine = _Running(session, bytes((_BEGAN_BY_SENDER, state.number)), now_ns)
+        state.mine = _Running(session, bytes((_BEGAN_BY_SENDER, self._number)), now_ns)
         state.next_ns = now_ns + (SPREAD_NS if state.member else KNOWN_SPREAD_NS)
         state.periodic_ns = now_ns + self._period_ns()
         self._begun += 1
@@ -200,13 +222,21 @@ class Syncing:
 
     def _end(self, peer: bytes, state: _Peer, running: _Running, now_ns: int) -> None:
         """Keep what the session learned of the peer, and spread what it brought."""
-        statistics = running.session.statistics()
         state.refused = running.session.refused
-        state.completed += 1
         self._finished += 1
         self._forget(state, running)
         if running.session.exhausted:
             self.want(peer, now_ns)
+        self._spread_added(peer, running, now_ns)
+
+    def _fail(self, peer: bytes, state: _Peer, running: _Running, now_ns: int) -> None:
+        """Give a session up; what it brought so far is spread all the same."""
+        self._failed += 1
+        self._forget(state, running)
+        self._spread_added(peer, running, now_ns)
+
+    def _spread_added(self, peer: bytes, running: _Running, now_ns: int) -> None:
+        statistics = running.session.statistics()
         if statistics.entries_added or statistics.roots_added:
             self.spread(peer, now_ns)
 

@@ -29,10 +29,13 @@ class WriteError(Exception):
 
 
 class Released(NamedTuple):
-    """A fact of ours that is durable: show it and spread it."""
+    """A fact of ours that is durable: show it and spread it.
+
+    Its entry is None where the feed was left as forked meanwhile: nobody will ever see it.
+    """
 
     handle: int
-    entry: Entry
+    entry: Entry | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +87,13 @@ class Writing:
     ) -> int:
         """Say something of ourselves under a topic, replacing what we said before; see `write`."""
         value = body["value"] if kind == "status" else body
-        self._topics[lane][topic] = value
-        if self._since_snapshot[lane] >= SNAPSHOT_EVERY or self._feeds[lane].feed is None:
-            kind, body = "snap", {"map": dict(self._topics[lane])}
-            self._since_snapshot[lane] = 0
-        self._since_snapshot[lane] += 1
-        return self.write(lane, kind, body, t=t, now_ns=now_ns)
+        topics = {**self._topics[lane], topic: value}
+        since = self._since_snapshot[lane]
+        if since >= SNAPSHOT_EVERY or self._feeds[lane].feed is None:
+            kind, body, since = "snap", {"map": topics}, 0
+        handle = self.write(lane, kind, body, t=t, now_ns=now_ns)
+        self._topics[lane], self._since_snapshot[lane] = topics, since + 1
+        return handle
 
     def write(self, lane: Lane, kind: str, body: object, *, t: int, now_ns: int) -> int:
         """Append a fact; the handle comes back in `Released` once it is durable.
@@ -163,8 +167,7 @@ class Writing:
         if found is None:
             return None
         lane, own_ticket, handle = found
-        entry = self._feeds[lane].persisted(own_ticket)
-        return None if entry is None else Released(handle, entry)
+        return Released(handle, self._feeds[lane].persisted(own_ticket))
 
     def persist_failed(self, ticket: int) -> tuple[int, ...]:
         """Return the handles of the facts that are gone: this one and later ones of its feed."""
@@ -172,11 +175,11 @@ class Writing:
         if found is None:
             return ()
         lane, own_ticket, _ = found
-        self._feeds[lane].persist_failed(own_ticket)
+        has_failed = bool(self._feeds[lane].persist_failed(own_ticket))
         gone = [
             handle
             for handle, (other, number, _) in self._tickets.items()
-            if other is lane and number >= own_ticket
+            if other is lane and (number == own_ticket or (has_failed and number > own_ticket))
         ]
         for handle in gone:
             del self._tickets[handle]

@@ -12,7 +12,8 @@ whoever runs the node.
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import trio
@@ -29,6 +30,8 @@ FRAME_SIZE_MAX = 8 << 20
 """Largest request or answer, bytes."""
 REQUEST_S_MAX = 30
 """Seconds that one request may take."""
+SOCKET_NAME_SIZE_MAX = 107
+"""Longest name of a Unix socket, bytes (unix(7): 108 with the final zero)."""
 CONNECTIONS_MAX = 8
 """Requests at one time."""
 
@@ -77,11 +80,12 @@ async def serve_control(
 
 
 def _listen(path: Path) -> trio.SocketListener:
-    path.unlink(missing_ok=True)
     raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
-        raw.bind(str(path))
+        path.unlink(missing_ok=True)
+        with _short(path) as name:
+            raw.bind(name)
     except OSError as error:
         raw.close()
         raise ControlError(f"console {path} cannot be made: {error}") from None
@@ -89,6 +93,23 @@ def _listen(path: Path) -> trio.SocketListener:
         os.umask(before)
     raw.listen(CONNECTIONS_MAX)
     return trio.SocketListener(trio.socket.from_stdlib_socket(raw))
+
+
+@contextmanager
+def _short(path: Path) -> Generator[str]:
+    """Yield a name of a socket that the kernel takes; in a deep directory, one through its handle.
+
+    Raises:
+        OSError: its directory cannot be opened.
+    """
+    if len(os.fsencode(path)) <= SOCKET_NAME_SIZE_MAX:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
 
 
 async def _answer(stream: trio.SocketStream, verbs: Mapping[str, Verb]) -> None:
@@ -136,7 +157,8 @@ async def ask(config: Path, request: Mapping[str, object]) -> dict[str, Value]:
     """
     path = socket_path(config)
     try:
-        stream = await trio.open_unix_socket(path)
+        with _short(path) as name:
+            stream = await trio.open_unix_socket(name)
     except (OSError, FileNotFoundError):
         raise NoConsoleError(f"no node runs with {config}: start it first") from None
     async with stream:

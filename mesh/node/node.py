@@ -13,6 +13,9 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
 
+import trio
+
+from crdt.projection import MembershipProjection
 from identity.did import did_from_public
 from mesh.choreography.event import SealedEvent
 from mesh.choreography.event_type import event_type
@@ -123,6 +126,26 @@ class Node:
         """Wait for the next change of any view and return the membership after it."""
         await self._shell.changed()
         return self.membership
+
+    @asynccontextmanager
+    async def projected(self) -> AsyncGenerator[MembershipProjection]:
+        """Keep a Yjs document with the membership view, for any Yjs client to observe.
+
+        It is written by this node alone and changes with the view; what others do to a copy of it
+        never comes back. See `crdt.projection`.
+        """
+        projection = MembershipProjection(self.public)
+        projection.update(self.mind.replica.authority)
+
+        async def follow() -> None:
+            while True:
+                await self._shell.changed()
+                projection.update(self.mind.replica.authority)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(follow)
+            yield projection
+            nursery.cancel_scope.cancel()
 
     async def publish(
         self,

@@ -21,6 +21,8 @@ from mesh.mind import MindConfig
 from mesh.mind.assembly import assemble
 from mesh.net.dial_plan import DialPlan
 from mesh.net.streams import OpenNetwork
+from mesh.node.console import node_verbs
+from mesh.node.control import serve_control, socket_path
 from mesh.node.node import Node
 from mesh.node.shell import DEGREE_MAX, Shell, read_clocks
 
@@ -106,18 +108,19 @@ def take_in(store: Store, loaded: Loaded, invite: Invite) -> Loaded:
 async def open_node(path: str | Path) -> AsyncGenerator[Node]:
     """Open the node that a configuration file describes, and close it when the block is left.
 
+    Its console is served beside the file, so that `mesh get nodes` can ask it.
+
     Raises:
-        ConfigError, KeyFileError, InvalidInviteError, StoreError, NetworkError: which file, key or
-            port is wrong, and what to do about it.
+        ConfigError, KeyFileError, InvalidInviteError, StoreError, NetworkError, ControlError: which
+            file, key or port is wrong, and what to do about it.
     """
     config = load_config(Path(path))
     if not config.invite:
         raise ConfigError(
             f"{path} names no invite: have this box granted, then run `mesh box join INVITE`"
         )
-    async with open_prepared_node(
-        config, load_secret(config), read_invite(config.path(config.invite))
-    ) as node:
+    secret, invite = load_secret(config), read_invite(config.path(config.invite))
+    async with open_prepared_node(config, secret, invite, console=socket_path(Path(path))) as node:
         yield node
 
 
@@ -127,6 +130,7 @@ async def open_prepared_node(
     secret: SecretKey,
     invite: Invite,
     *,
+    console: Path | None = None,
     open_network: OpenNetwork | None = None,
 ) -> AsyncGenerator[Node]:
     """Open a node whose key and invite are at hand; see `open_node`.
@@ -135,10 +139,12 @@ async def open_prepared_node(
         config: the rest of what it is told.
         secret: its key.
         invite: its fleet.
+        console: where its console is served, if anywhere; see `mesh.node.control`.
         open_network: what carries the bytes; libp2p unless given.
     """
     if open_network is None:
         from mesh.net.host import open_network  # libp2p takes seconds to import: only when needed
+    raised: BaseException | None = None
     store = await trio.to_thread.run_sync(Store, config.path(config.store), invite.genesis.ns)
     try:
         boot = store.next_boot()
@@ -165,11 +171,18 @@ async def open_prepared_node(
             trio.open_nursery() as nursery,
         ):
             await nursery.start(shell.run, network, nursery)
+            node = Node(config.name, shell)
+            if console is not None:
+                await nursery.start(serve_control, console, node_verbs(node))
             try:
-                yield Node(config.name, shell)
+                yield node
+            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001
+                raised = error  # the caller's own: raised again below, out of the nursery's group
             finally:
                 nursery.cancel_scope.cancel()
                 with trio.CancelScope(shield=True):
                     await shell.flush()
     finally:
         store.close()
+    if raised is not None:
+        raise raised

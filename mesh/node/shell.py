@@ -35,6 +35,10 @@ _FRAME_SIZES = {
 DEGREE_MAX = 48
 """Links that we keep by dialling."""
 
+STREAMS_MAX = 4
+"""Inbound streams of one peer on one protocol, each with a frame in the making: a peer needs one,
+and another while the one before it is given up."""
+
 
 def read_clocks() -> Instant:
     """Return what the clocks of this machine say."""
@@ -75,6 +79,7 @@ class Shell:
         self._admitted: dict[bytes, trio.Event] = {}
         self._timer_ns: int | None = None
         self._timer_set = trio.Event()
+        self._serving: dict[tuple[bytes, str], int] = {}
         self._wrote: dict[int, _Answer] = {}
         self._woken: dict[int, trio.Event] = {}
         self._changed = trio.Event()
@@ -144,7 +149,8 @@ class Shell:
             self._admitted.setdefault(effect.peer, trio.Event()).set()
         elif isinstance(effect, fx.Suspend):
             self._outlets.close(effect.peer, GOSSIP_PROTOCOL)
-            self._admitted.pop(effect.peer, None)
+            if effect.peer in self._admitted and self._admitted[effect.peer].is_set():
+                del self._admitted[effect.peer]  # else its stream waits for just this event
         elif isinstance(effect, fx.Disconnect):
             self._nursery.start_soon(self.network.disconnect, effect.peer)
         elif isinstance(effect, fx.Penalise):
@@ -199,6 +205,21 @@ class Shell:
         self.perform(self.mind.disconnected(event.peer, read_clocks()))
 
     async def _serve(self, stream: Stream) -> None:
+        """Read one of the few inbound streams that a peer may have open on each protocol."""
+        place = stream.peer, stream.protocol
+        if self._serving.get(place, 0) >= STREAMS_MAX:
+            self.penalties += 1
+            await stream.reset()
+            return
+        self._serving[place] = self._serving.get(place, 0) + 1
+        try:
+            await self._read(stream)
+        finally:
+            self._serving[place] -= 1
+            if not self._serving[place]:
+                del self._serving[place]
+
+    async def _read(self, stream: Stream) -> None:
         """Read one inbound stream; gossip only while its sender is a member."""
         peer, protocol = stream.peer, stream.protocol
         await self._linked.setdefault(peer, trio.Event()).wait()
@@ -245,7 +266,9 @@ class Shell:
 
     def woken(self, subscription: int) -> trio.Event:
         """Return the event that is set when something waits in a subscription."""
-        event = self._woken[subscription] = trio.Event()
+        event = self._woken.get(subscription)
+        if event is None or event.is_set():
+            event = self._woken[subscription] = trio.Event()
         return event
 
     def forget(self, subscription: int) -> None:

@@ -5,6 +5,7 @@ larger batches and not a longer queue of commits.
 """
 
 from collections.abc import Callable
+from itertools import groupby
 
 import trio
 
@@ -39,7 +40,6 @@ class Storing:
         self._failed = failed
         self._waiting: list[Persist] = []
         self._wake = trio.Event()
-        self._idle = trio.Event()
         self.failures = 0
 
     def put(self, persist: Persist) -> None:
@@ -66,11 +66,14 @@ class Storing:
             await self._commit(waiting)
 
     async def _commit(self, waiting: list[Persist]) -> None:
-        """Commit own and others' entries apart: what fails of one must not take the other along."""
-        for own in (True, False):
-            group = [persist for persist in waiting if persist.own is own]
-            if group:
-                await self._append(group, own=own)
+        """Commit own and others' entries apart: what fails of one must not take the other along.
+
+        In order, since an own entry may follow one that a peer brought back; and to the end, since
+        nobody else knows of what is in hand when the node is closed.
+        """
+        with trio.CancelScope(shield=True):
+            for own, group in groupby(waiting, key=lambda persist: persist.own):
+                await self._append(list(group), own=own)
 
     async def _append(self, waiting: list[Persist], *, own: bool) -> None:
         entries = tuple(entry for persist in waiting for entry in persist.entries)

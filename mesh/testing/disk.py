@@ -1,31 +1,66 @@
-"""A simulated disk: what was synced survives a crash, what was not is lost."""
+"""A simulated disk: what was synced survives a crash, what was not is lost.
+
+It keeps the promises of `crdt.store.Store` and can be full, as real disks are.
+"""
 
 from crdt.entry import Entry
-from crdt.store_records import Batch, Loaded, OwnHead
+from crdt.store_records import Batch, Loaded, OwnHead, StoreFault, StoreFaultError
 from identity.genesis import RootStatement
 
 __all__ = ["SimulatedDisk"]
 
 
 class SimulatedDisk:
-    """The store of one simulated box: same rows as `crdt.store.Store`, in memory."""
+    """The store of one simulated box: same rows as `crdt.store.Store`, in memory.
+
+    Attributes:
+        is_full: whether nothing more can be written.
+    """
 
     def __init__(self) -> None:
+        self.is_full = False
         self._entries: dict[bytes, Entry] = {}
+        self._evidence: dict[tuple[bytes, bytes], None] = {}
         self._roots: dict[int, RootStatement] = {}
         self._own: dict[int, OwnHead] = {}
         self._boots = 0
 
     def append(self, batch: Batch) -> None:
-        """Make a batch durable."""
+        """Make a batch durable, all of it or nothing.
+
+        Raises:
+            StoreFaultError: the disk is full, or an own entry follows one that is not durable.
+        """
+        if self.is_full:
+            raise StoreFaultError(StoreFault.FULL, "the simulated disk is full: empty it first")
+        entries, own = dict(self._entries), dict(self._own)
+        for entry in batch.entries:
+            entries.setdefault(entry.id, entry)
+        for entry in batch.own:
+            self._append_own(entries, entry)
+            own[entry.lane] = OwnHead(entry.lane, entry.inc, entry.seq, entry.id)
+        for first, second in batch.evidence:
+            entries.setdefault(first.id, first)
+            entries.setdefault(second.id, second)
+            low, high = sorted((first.id, second.id))
+            self._evidence[low, high] = None
+        for entry in batch.dropped:
+            entries.pop(entry.id, None)
         for statement in batch.roots:
             self._roots.setdefault(statement.number, statement)
-        for entry in (*batch.entries, *batch.own):
-            self._entries.setdefault(entry.id, entry)
-        for entry in batch.dropped:
-            self._entries.pop(entry.id, None)
-        for entry in batch.own:
-            self._own[entry.lane] = OwnHead(entry.lane, entry.inc, entry.seq, entry.id)
+        self._entries, self._own = entries, own
+
+    def _append_own(self, entries: dict[bytes, Entry], entry: Entry) -> None:
+        """Add an own entry; an unpublished one that a failed commit left in its place goes."""
+        before = entries.get(entry.prev)
+        if entry.seq and (before is None or before.feed != entry.feed):
+            message = f"{entry!r} follows an entry that is not durable"
+            raise StoreFaultError(StoreFault.UNLINKED, message)
+        proofs = {identifier for pair in self._evidence for identifier in pair}
+        for other in tuple(entries.values()):
+            if other.feed == entry.feed and other.seq >= entry.seq and other.id not in proofs:
+                del entries[other.id]
+        entries[entry.id] = entry
 
     def next_boot(self) -> int:
         """Count this start and return its number."""
@@ -35,7 +70,13 @@ class SimulatedDisk:
     def load(self) -> Loaded:
         """Return everything to boot from."""
         entries = sorted(
-            self._entries.values(), key=lambda entry: (entry.feed, entry.seq, entry.id)
+            self._entries.values(),
+            key=lambda entry: (entry.lane, entry.author, entry.inc, entry.seq, entry.id),
         )
         roots = tuple(self._roots[number] for number in sorted(self._roots))
-        return Loaded(roots, tuple(entries), (), dict(self._own), self._boots)
+        pairs = [
+            (self._entries[first], self._entries[second])
+            for first, second in self._evidence
+            if first in self._entries and second in self._entries
+        ]
+        return Loaded(roots, tuple(entries), tuple(pairs), dict(self._own), self._boots)

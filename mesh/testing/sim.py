@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+from crdt.errors import StoreError
 from crdt.store_records import Batch
 from identity.genesis import Genesis
 from identity.keys import SecretKey
@@ -232,16 +233,21 @@ class Simulation:
 
         def synced() -> None:
             mind = self._mind(node, life)
-            if mind is not None:
-                node.disk.append(
-                    Batch(
-                        own=effect.entries if effect.own else (),
-                        entries=() if effect.own else effect.entries,
-                        roots=effect.roots,
-                        dropped=effect.dropped,
-                    )
-                )
-                self.perform(node, mind.persisted(effect.ticket, self.instant(node)))
+            if mind is None:
+                return
+            batch = Batch(
+                own=effect.entries if effect.own else (),
+                entries=() if effect.own else effect.entries,
+                roots=effect.roots,
+                dropped=effect.dropped,
+            )
+            now = self.instant(node)
+            try:
+                node.disk.append(batch)
+            except StoreError as error:
+                self.perform(node, mind.persist_failed(effect.ticket, str(error), now))
+            else:
+                self.perform(node, mind.persisted(effect.ticket, now))
 
         self._at(self.now_ns + SYNC_NS, synced)
 

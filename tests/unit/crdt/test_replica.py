@@ -270,7 +270,7 @@ def test_the_floor_can_cut_off_a_branch() -> None:
     assert views(replica) == batch_views(fleet, fleet.entries)
 
 
-def test_an_unbegun_incarnation_convicts_once_it_begins() -> None:
+def test_an_incarnation_convicts_before_it_begins() -> None:
     fleet, _, replica = with_notes(0)
     said = ("status", {"topic": "x", "value": 1})
     first = fleet.write("box", said, lane=Lane.STATE, inc=3)
@@ -278,10 +278,72 @@ def test_an_unbegun_incarnation_convicts_once_it_begins() -> None:
         fleet.write("box", ("status", {"topic": "y", "value": n}), after=first) for n in range(2)
     ]
     third = [fleet.write("box", said, after=one) for one in second]
-    offer_all(replica, third)
     box = replica.authority.by_name("city/n/0")[0]
+    offer_all(replica, third[:1])
     assert replica.authority.current(box)
+    offer_all(replica, third)
+    assert not replica.authority.current(box)
     assert views(replica) == batch_views(fleet, [fleet.entries[0], *third])
     replica.offer(first)
     assert not replica.authority.current(box)
     assert views(replica) == batch_views(fleet, [fleet.entries[0], first, *third])
+
+
+def test_superseded_evidence_travels_and_so_does_its_pin() -> None:
+    fleet, _, one = with_notes(0)
+    said = [("status", {"topic": "x", "value": n}) for n in range(3)]
+    root = fleet.write("box", said[0], lane=Lane.STATE)
+    left, right = (fleet.write("box", value, after=root) for value in said[1:])
+    snap = fleet.write("box", ("snap", {"map": {"x": 5}}), after=left)
+    pinned = fleet.write("bank", pin(left), after=fleet.entries[0])
+    other = offer_all(replica_of(fleet), [fleet.entries[0], root, left, snap])
+    offer_all(one, [root, left, right, snap])
+    box = one.authority.by_name("city/n/0")[0]
+    pair = tuple(sorted((left, right), key=lambda entry: entry.id))
+    assert one.evidence(root.feed) == (pair,)
+    assert (one.authority.current(box), other.authority.current(box)) == (False, True)
+    assert other.offer(right) is Offer.OVER_LIMIT
+    assert other.offer(left) is Offer.STORED
+    assert other.evidence(root.feed) == (pair,)
+    assert views(one) == views(other) == batch_views(fleet, fleet.entries[:-1])
+    for replica in (one, other):
+        replica.offer(pinned)
+        assert replica.authority.current(box)
+        assert replica.status(Lane.STATE) == {box: {"x": 5}}
+    assert other.wanted() == []
+
+
+def test_a_superseded_entry_that_a_pin_names_is_wanted_beside_evidence() -> None:
+    fleet, _, replica = with_notes(0)
+    said = [("status", {"topic": "x", "value": n}) for n in range(4)]
+    root = fleet.write("box", said[0], lane=Lane.STATE)
+    seconds = [fleet.write("box", value, after=root) for value in said[1:]]
+    third = max(seconds, key=lambda entry: entry.id)
+    snap = fleet.write("box", ("snap", {"map": {"x": 5}}), after=third)
+    offer_all(replica, [root, *seconds, snap])
+    assert replica.entry(third.id) is None
+    pinned = fleet.write("bank", pin(third), after=fleet.entries[0])
+    replica.offer(pinned)
+    box = replica.authority.by_name("city/n/0")[0]
+    assert not replica.authority.current(box)
+    assert replica.wanted() == [(root.feed, 1, third.id)]
+    assert replica.offer(third) is Offer.STORED
+    assert replica.wanted() == []
+    assert replica.authority.current(box)
+
+
+def test_a_pin_keeps_the_superseded_entry_that_waits() -> None:
+    fleet, _, replica = with_notes(0)
+    said = [("status", {"topic": "x", "value": n}) for n in range(4)]
+    root = fleet.write("box", said[0], lane=Lane.STATE)
+    seconds = [fleet.write("box", value, after=root) for value in said[1:]]
+    third = max(seconds, key=lambda entry: entry.id)
+    snap = fleet.write("box", ("snap", {"map": {"x": 5}}), after=third)
+    offer_all(replica, [root, *seconds, snap])
+    assert replica.offer(third) is Offer.OVER_LIMIT
+    assert replica.entry(third.id) is None
+    replica.offer(fleet.write("bank", pin(third), after=fleet.entries[0]))
+    assert replica.entry(third.id) == third
+    elsewhere = ("pin", {"pk": public("box"), "lane": 1, "inc": 9, "seq": 0, "id": third.id})
+    replica.offer(fleet.write("bank", elsewhere, after=fleet.entries[-1]))
+    assert replica.authority.current(replica.authority.by_name("city/n/0")[0])

@@ -6,6 +6,7 @@ from crdt.authority import fold_authority
 from crdt.entry import Entry, Lane
 from crdt.snapshot import fold_status
 from crdt.standing import Pair
+from identity.genesis import make_genesis
 from tests.laws.writing import Fleet, capability, grant, pin, public, revoke
 
 from .worlds import offer_all, one_box, replica_of
@@ -102,13 +103,37 @@ def test_a_fleet_snapshot_states_only_what_an_entry_could() -> None:
     assert shown(fleet, Lane.FLEET) == {BOX: {"links": {"peers": []}}}
 
 
-def test_two_snapshots_of_one_seq_are_evidence() -> None:
+def test_a_snapshot_washes_no_forker_clean() -> None:
     fleet = one_box()
     first = write(fleet, state("a", 1), snap(a=2), state("a", 3))
     fleet.write("box", snap(a=4), after=first[0])
     assert shown(fleet) == {}
-    fleet.write("box", snap(a=5), after=first[2])
+    fresh = fleet.write("box", snap(a=5), after=first[2])
+    assert shown(fleet) == {}
+    last = fleet.entries[0]
+    pinned = fleet.write("bank", pin(fresh), after=last)
     assert shown(fleet) == {BOX: {"a": 5}}
+    fresh = fleet.write("box", snap(a=6), after=fresh)
+    assert shown(fleet) == {BOX: {"a": 6}}
+    fleet.write("box", snap(a=7), lane=Lane.STATE, inc=4)
+    assert shown(fleet) == {BOX: {"a": 7}}
+    for value in (8, 9):
+        fleet.write("box", state("a", value), after=fresh)
+    assert shown(fleet) == {BOX: {"a": 7}}
+    fleet.entries.remove(pinned)
+    assert shown(fleet) == {}
+
+
+def test_a_name_shorter_than_a_district_has_no_state() -> None:
+    fleet = Fleet()
+    fleet.genesis = make_genesis([public("root-0")], 1, constants={"district_depth": 2})
+    caps = [capability("state", "")]
+    fleet.declare(grant("box", "north", 1, 1, caps), grant("box", "north/a", 1, 1, caps))
+    write(fleet, state("a", 1))
+    write(fleet, ("links", {"peers": []}), lane=Lane.FLEET)
+    long, short = Pair(public("box"), "north/a"), Pair(public("box"), "north")
+    assert shown(fleet) == {long: {"a": 1}}
+    assert set(shown(fleet, Lane.FLEET)) == {long, short}
 
 
 def test_of_a_pinned_fork_beyond_the_limit_the_pinned_line_shows() -> None:

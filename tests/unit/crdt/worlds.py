@@ -56,6 +56,17 @@ def offer_all(replica: Replica, entries: Iterable[Entry]) -> Replica:
     return replica
 
 
+def converge(one: Replica, other: Replica) -> None:
+    """Let two replicas offer each other what they keep until neither takes anything."""
+    while True:
+        views(one), views(other)
+        before = one.feeds(), other.feeds(), set(one.entries()), set(other.entries())
+        offer_all(one, list(other.entries()))
+        offer_all(other, list(one.entries()))
+        if before == (one.feeds(), other.feeds(), set(one.entries()), set(other.entries())):
+            break
+
+
 def views(replica: Replica) -> tuple[object, ...]:
     """Return all that a replica shows."""
     return (
