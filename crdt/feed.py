@@ -157,14 +157,13 @@ class Feed:
     def raise_floor(self, seq: int, named: Container[bytes] = ()) -> list[Entry]:
         """Begin the feed at the snapshots of `seq`; return what was before and is forgotten.
 
-        The smallest evidence stays, and beside it the entries that pins name.
+        The smallest evidence stays, and beside it what pins name: more evidence may come.
         """
         self.floor = seq
-        pair = self.evidence()
+        spared = self.evidence() or ()
         before = [entry for entry in self._entries.values() if entry.seq < seq]
-        if pair is not None:
-            before = [entry for entry in before if entry not in pair and entry.id not in named]
-        return self.discard([entry.id for entry in before])
+        gone = [e.id for e in before if e not in spared and e.id not in named]
+        return self.discard(gone)
 
     def is_below_floor(self, seq: int) -> bool:
         """Whether a snapshot or a higher incarnation superseded what stands at a seq."""

@@ -36,6 +36,7 @@ __all__ = [
 
 NS_SIZE = 16
 """Bytes of a namespace."""
+_PAIR_SIZES = (KEY_SIZE, SIGNATURE_SIZE)
 ID_SIZE = 32
 """Bytes of a statement's id."""
 NO_STATEMENT = bytes(ID_SIZE)
@@ -48,7 +49,6 @@ ROOT_SIZE_MAX = 1 << 20
 """Largest root statement with its signatures, bytes."""
 GENESIS_SIZE_MAX = 16384
 """Largest genesis, bytes."""
-
 CONSTANT_DEFAULTS: dict[str, int] = {
     "district_depth": 1,
     "h3_resolution": 9,
@@ -88,8 +88,7 @@ class Genesis:
 
     def constant(self, name: str) -> int:
         """Return a shared constant; the default where this genesis does not name it."""
-        value = self.constants.get(name, CONSTANT_DEFAULTS[name])
-        return cast("int", value)
+        return cast("int", self.constants.get(name, CONSTANT_DEFAULTS[name]))
 
     @property
     def district_depth(self) -> int:
@@ -108,12 +107,12 @@ class Genesis:
 
     @property
     def event_age_ms_max(self) -> int:
-        """Oldest event that is still forwarded, milliseconds, skew apart."""
+        """Oldest event that is forwarded, milliseconds, skew apart."""
         return self.constant("event_age_ms_max")
 
     @property
     def clock_skew_ms_max(self) -> int:
-        """How far two honest clocks are assumed to differ at most, milliseconds."""
+        """How far two honest clocks differ at most, milliseconds."""
         return self.constant("clock_skew_ms_max")
 
 
@@ -250,15 +249,9 @@ def make_root_statement(
     Raises:
         InvalidRootError: a field makes no sense or cannot be encoded.
     """
-    body = [
-        1,
-        genesis.ns,
-        number,
-        prev,
-        sorted(roots or genesis.roots),
-        threshold or genesis.threshold,
-        [[item.kind, item.body] for item in items],
-    ]
+    head: list[object] = [1, genesis.ns, number, prev]
+    in_force = [sorted(roots or genesis.roots), threshold or genesis.threshold]
+    body = [*head, *in_force, [[item.kind, item.body] for item in items]]
     try:
         return _parse_raw(encode(body, depth_max=_ITEM_DEPTH_MAX), ())
     except EncodingError as error:
@@ -294,9 +287,7 @@ def parse_root_statement(wire: bytes) -> RootStatement:
     signatures: list[tuple[bytes, bytes]] = []
     for pair in pairs if isinstance(pairs, list) else [None]:
         match pair:
-            case [bytes(key), bytes(signature)] if (
-                len(key) == KEY_SIZE and len(signature) == SIGNATURE_SIZE
-            ):
+            case [bytes(key), bytes(signature)] if (len(key), len(signature)) == _PAIR_SIZES:
                 signatures.append((key, signature))
             case _:
                 raise InvalidRootError("signatures: expected a list of [key, signature]")
@@ -316,7 +307,7 @@ def _parse_raw(raw: bytes, signatures: tuple[tuple[bytes, bytes], ...]) -> RootS
     _, ns, number, prev, roots, threshold, items = value
     if not isinstance(ns, bytes) or len(ns) != NS_SIZE:
         raise InvalidRootError(f"ns: expected {NS_SIZE} bytes")
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+    if not _is_integer(number) or cast("int", number) < 1:
         raise InvalidRootError(f"number {number!r}: expected 1 or more")
     if not isinstance(prev, bytes) or len(prev) != ID_SIZE:
         raise InvalidRootError(f"prev: expected {ID_SIZE} bytes")
@@ -324,10 +315,9 @@ def _parse_raw(raw: bytes, signatures: tuple[tuple[bytes, bytes], ...]) -> RootS
         raise InvalidRootError("prev is zero for number 1 and only there")
     keys = _keys(roots, threshold, InvalidRootError)
     parsed = _items(items)
+    m, place = cast("int", threshold), cast("int", number)
     identifier = domain.digest(domain.ROOT_ID, raw)
-    return RootStatement(
-        ns, number, prev, keys, cast("int", threshold), parsed, raw, signatures, identifier
-    )
+    return RootStatement(ns, place, prev, keys, m, parsed, raw, signatures, identifier)
 
 
 def _items(items: object) -> tuple[RootItem, ...]:
@@ -400,7 +390,7 @@ class RootChain:
         return RootVerdict.TWIN
 
     def _signed(self, statement: RootStatement, before: int) -> bool:
-        """Whether enough roots in force after `before` statements, and enough new ones, signed."""
+        """Whether enough roots in force after `before` statements, and of the new, signed."""
         last = self._statements[before - 1] if before else self.genesis
         return statement.signers(last.roots) >= last.threshold and (
             (statement.roots, statement.threshold) == (last.roots, last.threshold)

@@ -19,6 +19,8 @@ import msgspec
 
 __all__ = ["ConfigError", "NodeConfig", "load_config", "render_config"]
 
+Role = Literal["box", "bootstrap", "authority"]
+"""What a node is for: a bootstrap peer caches and introduces, an authority only signs more."""
 CONFIG_SIZE_MAX = 64 << 10
 """Largest configuration file read, bytes."""
 
@@ -37,7 +39,7 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     invite: str = ""
     listen: tuple[str, ...] = ("/ip4/127.0.0.1/tcp/0",)
     reactions: Literal["act", "observe"] = "act"
-    role: Literal["box", "bootstrap", "authority"] = "box"
+    role: Role = "box"
     directory: str = ""
 
     def path(self, name: str) -> Path:

@@ -276,8 +276,8 @@ EVIDENCES = (
         (
             Change(
                 "crdt/index.py",
-                "if entry.ns == ns and index.get(entry) is None:",
-                "if entry.ns == ns:",
+                "held = {entry.id: entry for entry in entries if entry.ns == ns}",
+                "held = dict(enumerate(entry for entry in entries if entry.ns == ns))",
             ),
         ),
         TRUST,
@@ -330,7 +330,7 @@ EVIDENCES = (
     ),
     Mutant(
         "anyone pins",
-        "a pin counts without the verb over the name",
+        "a pin counts for names that its author's verb does not cover",
         (
             Change(
                 FOLD,
@@ -401,8 +401,23 @@ VALUES_SHOWN = (
         "a malformed value stands",
         "a put is shown though its value is not what the register holds",
         (
-            Change(FOLD, "            and rule.check(value)\n", ""),
-            Change(PUTS, "PLACEHOLDER", "PLACEHOLDER"),
+            Change(
+                PUTS,
+                ' or not rule.check(cast("Value", put.value)):',
+                ":",
+            ),
+        ),
+        SHOWN,
+    ),
+    Mutant(
+        "an unauthorised put shows",
+        "a register takes puts of pairs that hold no verb for it",
+        (
+            Change(
+                PUTS,
+                "if any(rule.authorises(held, put.key, value) for held in standing.capabilities)",
+                "if rule.authorises is not None",
+            ),
         ),
         SHOWN,
     ),

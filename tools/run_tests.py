@@ -106,9 +106,7 @@ def main() -> int:
     acting, second = run_pytest("live", "-m", "live", measured=False)
     counts = {outcome: first[outcome] + second[outcome] for outcome in first}
     failed = counts["failures"] + counts["errors"]
-    problems = [] if not (thinking or acting) else ["tests failed"]
-    problems += measure_floors()
-    print()
+    problems = (["tests failed"] if thinking or acting else []) + measure_floors()
     for problem in problems:
         print(f"make test: {problem} (wanted: no failure, {BRANCHES_COVERED_MIN:.0%} of branches)")
     passed = counts["tests"] - failed - counts["skipped"]

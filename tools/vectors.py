@@ -1,8 +1,8 @@
 """Writes the golden bytes: `python -m tools.vectors` prints interop/vectors/wire.json.
 
 Every form here is wire. A peer in another language reads this file and must make the same bytes
-from the same fields, and a test of ours holds the product to it. It is written once and never changed;
-what is added later is added at the end.
+from the same fields, and a test of ours holds the product to it. It is written once and never
+changed; what is added later is added at the end.
 """
 
 import json

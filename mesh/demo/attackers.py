@@ -78,7 +78,7 @@ class Accomplice:
         self.ns = rogue.node.mind.replica.chain.genesis.ns
         self._number = 0
 
-    def _seal(self, **changes: object) -> SealedEvent:
+    def _seal(self, secret: SecretKey | None = None, **changes: object) -> SealedEvent:
         """Return an event of ours for everyone, right but for what is changed."""
         self._number += 1
         fields: dict[str, object] = {
@@ -95,8 +95,10 @@ class Accomplice:
             "because": (),
             "data": event_type(Notice).encode(Notice(text="believe me")),
         }
-        secret = changes.pop("secret", self.secret)
-        return seal_event(secret, **{**fields, **changes})  # pyright: ignore[reportArgumentType]
+        return seal_event(
+            secret or self.secret,
+            **{**fields, **changes},  # pyright: ignore[reportArgumentType]  (checked when sealed)
+        )
 
     def _say(self, wire: bytes, to: tuple[bytes, ...] | None = None) -> tuple[bytes, ...]:
         return self.rogue.say(everyone_topic(self.ns), wire, to)

@@ -27,7 +27,7 @@ from identity.invite import Invite
 from identity.keys import SecretKey, peer_id
 from identity.keystore import generate_unlock_file, save_key
 from mesh.choreography.cells import cell_at, cells_covering
-from mesh.config import NodeConfig, load_config, render_config
+from mesh.config import NodeConfig, Role, load_config, render_config
 from mesh.coordination.enrolment import authority_role, bootstrap_role, box_role, steward_role
 from mesh.demo.city_model import City, CityPlace
 from mesh.demo.city_records import place_record
@@ -158,7 +158,7 @@ def _principal(
     *,
     stem: str | None = None,
     listen: str = "/ip4/127.0.0.1/tcp/0",
-    role: str = "box",
+    role: Role = "box",
 ) -> Principal:
     """Make a key, its unlock file and a configuration."""
     stem = stem or name.replace("/", "-")
@@ -171,7 +171,7 @@ def _principal(
         unlock=f"file:{stem}.unlock",
         store=f"{stem}.db",
         listen=(listen,),
-        role=role,  # pyright: ignore[reportArgumentType]
+        role=role,
     )
     path = directory / f"{stem}.toml"
     path.write_text(render_config(config))

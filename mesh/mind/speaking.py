@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from identity.genesis import Genesis
 from identity.keys import SecretKey
 from mesh.choreography.admission import Admission, AdmissionStatistics
-from mesh.choreography.cells import cell_centre, cells_covering
-from mesh.choreography.event import SealedEvent, seal_event
+from mesh.choreography.cells import CellError, cell_centre, cells_covering
+from mesh.choreography.event import InvalidEventError, SealedEvent, seal_event
 from mesh.choreography.places import Places
 from mesh.choreography.reactions import (
     Delivery,
@@ -111,9 +111,16 @@ class Speaking:
         self.traces = TraceRecorder()
 
     def topic(self, draft: Draft) -> str | None:
-        """Return the topic a draft would travel on; None for a district we do not have."""
+        """Return the topic a draft would travel on; None for a district we do not have.
+
+        Raises:
+            InvalidEventError: the cell is none.
+        """
         district = district_of(self._name, self._genesis.district_depth)
-        return event_topic(self._genesis.ns, draft.scope, draft.cell, district)
+        try:
+            return event_topic(self._genesis.ns, draft.scope, draft.cell, district)
+        except CellError as error:
+            raise InvalidEventError(str(error)) from None
 
     def seal(self, draft: Draft, now: Instant) -> SealedEvent:
         """Return the signed event of a draft.

@@ -142,13 +142,13 @@ async def open_prepared_node(
         console: where its console is served, if anywhere; see `mesh.node.control`.
         open_network: what carries the bytes; libp2p unless given.
     """
-    if open_network is None:
-        from mesh.net.host import open_network  # libp2p takes seconds to import: only when needed
     raised: BaseException | None = None
     store = await trio.to_thread.run_sync(Store, config.path(config.store), invite.genesis.ns)
     try:
         boot = store.next_boot()
         loaded = take_in(store, store.load(), invite)
+        if open_network is None:
+            from mesh.net.host import open_network  # libp2p takes seconds to import: when needed
         rng = random.SystemRandom()
         mind_config = MindConfig(
             name=config.name,
@@ -176,8 +176,8 @@ async def open_prepared_node(
                 await nursery.start(serve_control, console, node_verbs(node))
             try:
                 yield node
-            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001
-                raised = error  # the caller's own: raised again below, out of the nursery's group
+            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (raised again below)
+                raised = error  # the caller's own: it leaves outside of the nursery's group
             finally:
                 nursery.cancel_scope.cancel()
                 with trio.CancelScope(shield=True):

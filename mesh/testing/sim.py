@@ -111,7 +111,7 @@ class Simulation:
         self.nodes: dict[bytes, SimulatedNode] = {}
         self._latency_ns = int(latency_ms * MS)
         self._jitter_ns = int(jitter_ms * MS)
-        self._rng = random.Random(f"{seed}/network")  # noqa: S311
+        self._rng = random.Random(f"{seed}/network")  # noqa: S311  (a seed decides everything)
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
         self._sides: dict[bytes, int] = {}
@@ -140,7 +140,7 @@ class Simulation:
         """Start a box from its disk."""
         node.life += 1
         node.timer_ns = None
-        rng = random.Random(f"{self.seed}/{node.name}/{node.life}")  # noqa: S311
+        rng = random.Random(f"{self.seed}/{node.name}/{node.life}")  # noqa: S311  (a seed decides it)
         now = self.instant(node)
         node.mind = assemble(
             node.config,

@@ -3,11 +3,10 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from crdt.replica import Replica
-
 from crdt.entry import Entry, FeedId, Lane
 from crdt.errors import SyncError
 from crdt.kinds import KEY_RULES
+from crdt.replica import Replica
 from crdt.sync import Reach, SyncLimits, SyncSession
 from crdt.sync_messages import FRAME_SIZE_MAX
 from crdt.sync_vector import leaf_of, summarise

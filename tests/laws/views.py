@@ -7,12 +7,11 @@ contender carries no id: only what both must agree on is kept.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from crdt.snapshot import fold_status
-
 from crdt.authority import fold_authority
 from crdt.entry import Entry, Lane
 from crdt.kinds import KeyRule
 from crdt.registers import fold_registers
+from crdt.snapshot import fold_status
 from identity.capability import is_name
 from identity.genesis import Genesis, RootStatement
 

@@ -1,4 +1,4 @@
-"""Three scenarios, in virtual time: a split city, a revocation that one side hears, a hardware swap."""
+"""Scenarios in virtual time: a split city, a revocation that one side hears, a hardware swap."""
 
 import mesh
 from mesh.choreography.event_type import event_type

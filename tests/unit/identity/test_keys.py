@@ -1,6 +1,5 @@
 """Keys: signatures under a domain, peer ids and did:keys there and back, key files at rest."""
 
-import os
 import stat
 
 import pytest
@@ -154,7 +153,7 @@ def test_missing_places_are_named(tmp_path):
     with pytest.raises(KeyFileError, match="empty unlock"):
         save_key(tmp_path / "box.key", KEY, b"")
     (tmp_path / "pass").write_bytes(b"")
-    os.chmod(tmp_path / "pass", 0o600)
+    (tmp_path / "pass").chmod(0o600)
     with pytest.raises(KeyFileError, match="is empty"):
         read_unlock_file(tmp_path / "pass")
 

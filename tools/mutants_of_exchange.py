@@ -1,0 +1,409 @@
+"""Seeded bugs of what peers exchange: replicas, sync, own feeds, admission and gossip."""
+
+from tools.mutants_mutant import Change, Mutant
+
+__all__ = ["MUTANTS"]
+
+AUTHORITY = "tests/laws/test_authority.py"
+REPLICA = "tests/unit/crdt/test_replica.py"
+REPLICA_LIMITS = "tests/unit/crdt/test_replica_limits.py"
+REPLICA_LAWS = "tests/unit/crdt/test_replica_laws.py"
+SYNC = "tests/unit/crdt/test_sync.py"
+SYNC_PEERS = "tests/unit/crdt/test_sync_peers.py"
+SYNC_LAWS = "tests/laws/test_sync.py"
+OWN = "tests/unit/crdt/test_own.py"
+RESTORE = "tests/unit/crdt/test_restore.py"
+ADMISSION = "tests/unit/choreography/test_admission.py"
+ADMISSION_LAWS = "tests/laws/test_admission.py"
+REPLAY = "tests/unit/choreography/test_replay.py"
+TRUST = "tests/unit/coordination/test_trust.py"
+ROUTER = "tests/unit/gossip/test_router.py"
+CONTROL = "tests/unit/gossip/test_control.py"
+DELIVERY = "tests/laws/test_gossip_delivery.py"
+
+KNOWN = "crdt/known.py"
+OWN_FEED = "crdt/own.py"
+ADMIT = "mesh/choreography/admission.py"
+WINDOW = "mesh/choreography/replay.py"
+RELAY = "mesh/gossip/relay.py"
+
+AUTHORS = (
+    Mutant(
+        "anyone makes authors known",
+        "a grant makes its key known though no verb of its author covers the name",
+        (
+            Change(
+                KNOWN,
+                'and any(permits(each, verb="grant", name=grant.name) for each in held)',
+                "and held",
+            ),
+        ),
+        (REPLICA, REPLICA_LIMITS, AUTHORITY),
+    ),
+    Mutant(
+        "a junior makes seniors known",
+        "a chain of grants need not descend",
+        (Change(KNOWN, "if stratum < grant.stratum", "if stratum <= 7"),),
+        (REPLICA, REPLICA_LIMITS, AUTHORITY),
+    ),
+    Mutant(
+        "a puppet inherits capabilities",
+        "a known author passes on what it does not hold",
+        (
+            Change(
+                KNOWN,
+                "if any(covers(each, wanted) for held in issuers for each in held)",
+                "if wanted",
+            ),
+        ),
+        (REPLICA, REPLICA_LIMITS, AUTHORITY),
+    ),
+    Mutant(
+        "a junk copy convicts",
+        "an entry taken on the word of a later one is evidence before its signature is checked",
+        (
+            Change(
+                "crdt/retention.py",
+                "        for rival in rivals:\n            self.has_signature(rival.id)\n",
+                "",
+            ),
+        ),
+        (REPLICA, REPLICA_LAWS),
+    ),
+    Mutant(
+        "a stale view",
+        "the view of registers outlives the authority that it was folded beside",
+        (
+            Change(
+                "crdt/replica.py",
+                "        self._authority = None\n        self._registers = None\n",
+                "        self._authority = None\n",
+            ),
+        ),
+        (REPLICA, REPLICA_LAWS),
+    ),
+)
+
+EXCHANGE = (
+    Mutant(
+        "heads compared by number",
+        "a head of a seq that I have is not asked for, so two branches never meet",
+        (
+            Change(
+                "crdt/sync_pull.py",
+                "            if self._is_linked(feed, tip.id) or is_stale(",
+                "            mine = self._replica.head(feed)\n"
+                "            if mine is not None and mine.seq >= tip.seq:\n"
+                "                continue\n"
+                "            if self._is_linked(feed, tip.id) or is_stale(",
+            ),
+        ),
+        (SYNC, SYNC_LAWS),
+    ),
+    Mutant(
+        "state leaves its district",
+        "a box's STATE goes to every member",
+        (
+            Change(
+                "crdt/sync_vector.py",
+                "if feed.lane != Lane.STATE:",
+                "if feed.lane <= Lane.FLEET:",
+            ),
+        ),
+        (SYNC, SYNC_LAWS),
+    ),
+    Mutant(
+        "served by id whatever the reach",
+        "a peer that names an entry gets it though its feed is not shared",
+        (
+            Change(
+                "crdt/sync_serve.py",
+                " or not self._reach.shares(self._replica, item.feed):",
+                ":",
+            ),
+        ),
+        (SYNC, SYNC_PEERS, SYNC_LAWS),
+    ),
+    Mutant(
+        "a segment is believed",
+        "entries of a segment are stored without their signatures",
+        (Change("crdt/sync_pull.py", "if not verify_entry(entry):", "if not entry.sig:"),),
+        (SYNC, SYNC_PEERS, SYNC_LAWS),
+    ),
+    Mutant(
+        "a wanted entry is not asked for",
+        "what a cut names and nobody shows is never wanted",
+        (
+            Change(
+                "crdt/sync_pull.py",
+                "        if not items and self._page.last:\n",
+                "        if not items and not self._page:\n",
+            ),
+        ),
+        (SYNC, SYNC_LAWS),
+    ),
+)
+
+OWN_FEEDS = (
+    Mutant(
+        "incarnation reused after a restore",
+        "an old head is written on though nobody said that it is the last",
+        (
+            Change(
+                OWN_FEED,
+                "        if self._ahead or (self._lane != Lane.AUTH and not self._answered):\n"
+                "            self._leave()\n",
+                "        return\n",
+            ),
+        ),
+        (OWN, RESTORE),
+    ),
+    Mutant(
+        "a forked feed is written on",
+        "a start goes on in an incarnation against which evidence is held",
+        (
+            Change(
+                OWN_FEED,
+                "self._durable: Entry | None = None if is_forked else head",
+                "self._durable: Entry | None = head",
+            ),
+        ),
+        (OWN, RESTORE),
+    ),
+    Mutant(
+        "a failed write is forgotten alone",
+        "entries after one that the disk refused are published",
+        (
+            Change(
+                OWN_FEED,
+                "failed = tuple(later.entry for later in self._pending[place:])\n"
+                "                del self._pending[place:]",
+                "failed = (written.entry,)\n                del self._pending[place]",
+            ),
+        ),
+        (OWN, RESTORE),
+    ),
+    Mutant(
+        "an incarnation below another",
+        "a new incarnation is counted from zero, not from the highest known",
+        (
+            Change(
+                OWN_FEED,
+                "inc = ((self._highest >> RANDOM_BITS) + 1) << RANDOM_BITS",
+                "inc = 1 << RANDOM_BITS",
+            ),
+        ),
+        (OWN, RESTORE),
+    ),
+)
+
+EVENTS = (
+    Mutant(
+        "signature after trust",
+        "trust is asked, and tokens are spent, before the signature is checked",
+        (
+            Change(
+                ADMIT,
+                "        if not verify_event(event):\n"
+                "            return _refused(Reason.BAD_SIGNATURE, event)\n"
+                "        reason, detail = self._after_signature(event, now)\n"
+                "        if reason is not None:\n"
+                "            return _refused(reason, event, event.author, detail)\n",
+                "        reason, detail = self._after_signature(event, now)\n"
+                "        if reason is not None:\n"
+                "            return _refused(reason, event, event.author, detail)\n"
+                "        if not verify_event(event):\n"
+                "            return _refused(Reason.BAD_SIGNATURE, event)\n",
+            ),
+        ),
+        (ADMISSION, ADMISSION_LAWS),
+    ),
+    Mutant(
+        "a forger uses up numbers",
+        "an event is remembered before its signature is checked",
+        (
+            Change(
+                ADMIT,
+                "        if not verify_event(event):\n",
+                "        self._consume(event, now)\n        if not verify_event(event):\n",
+            ),
+        ),
+        (ADMISSION, ADMISSION_LAWS),
+    ),
+    Mutant(
+        "no signature",
+        "an event is accepted without its signature",
+        (Change(ADMIT, "if not verify_event(event):", "if not event.signature:"),),
+        (ADMISSION, ADMISSION_LAWS),
+    ),
+    Mutant(
+        "replay window by number alone",
+        "a restarted author's numbers are taken for replays of its last start",
+        (
+            Change(WINDOW, "known.numbers.get((boot, n))", 'known.numbers.get((b"", n))'),
+            Change(WINDOW, "known.numbers[boot, n] = event_id", 'known.numbers[b"", n] = event_id'),
+        ),
+        (ADMISSION, REPLAY, ADMISSION_LAWS),
+    ),
+    Mutant(
+        "a number may come twice",
+        "a second event with a consumed number is accepted",
+        (
+            Change(
+                ADMIT,
+                "        if self._consumed(event) is not None:\n"
+                '            return Reason.REPLAYED, f"number={event.boot.hex()}-{event.n}"\n',
+                "",
+            ),
+        ),
+        (ADMISSION, ADMISSION_LAWS),
+    ),
+    Mutant(
+        "heard before the start",
+        "an event sealed before this process started is not stale",
+        (Change(ADMIT, " or event.time_ms < self._started_wall_ms(now):", ":"),),
+        (ADMISSION, ADMISSION_LAWS),
+    ),
+    Mutant(
+        "a late event is handled",
+        "an event past its time to live is accepted, not only forwarded",
+        (Change(ADMIT, "if late_ms > 0:", "if late_ms > self._stale_ms:"),),
+        (ADMISSION, ADMISSION_LAWS),
+    ),
+    Mutant(
+        "an unknown author is punished",
+        "what depends on our view of trust is rejected, and whoever passed it on pays",
+        (
+            Change(
+                "mesh/choreography/verdict.py",
+                "    Reason.BAD_SIGNATURE: Outcome.REJECT,\n",
+                "    Reason.BAD_SIGNATURE: Outcome.REJECT,\n"
+                "    Reason.UNKNOWN_AUTHOR: Outcome.REJECT,\n",
+            ),
+        ),
+        (ADMISSION, ADMISSION_LAWS),
+    ),
+    Mutant(
+        "model check skipped",
+        "an event may name any model",
+        (
+            Change(
+                "mesh/coordination/trust.py",
+                "            return self._model(event_type, cell, model)\n",
+                "            return _YES\n",
+            ),
+        ),
+        (TRUST,),
+    ),
+    Mutant(
+        "area ignored",
+        "an event may come from outside the area of the grant",
+        (
+            Change(
+                "mesh/coordination/trust.py",
+                "name=name, event=event_type, cell=cell)",
+                "name=name, event=event_type)",
+            ),
+        ),
+        (TRUST,),
+    ),
+    Mutant(
+        "a key speaks for all its names",
+        "a pair that is not current publishes by another pair of its key",
+        (
+            Change(
+                "mesh/coordination/trust.py",
+                "        reason = _not_current(standing)\n        if standing is None",
+                "        others = [self._authority.standings[p] for p in"
+                " self._authority.pairs_of(key)]\n"
+                "        reason = _not_current(standing)\n"
+                "        if standing is not None and any(one.current for one in others):\n"
+                "            reason = None\n"
+                "        if standing is None",
+            ),
+        ),
+        (TRUST,),
+    ),
+)
+
+GOSSIP = (
+    Mutant(
+        "told honoured from anybody",
+        "a relay that is not the author keeps others from being forwarded to",
+        (Change(RELAY, 'told if author == state.key else b""', "told"),),
+        (ROUTER, DELIVERY),
+    ),
+    Mutant(
+        "forwarded before validation",
+        "a message goes to the mesh before the verdict on it",
+        (
+            Change(
+                RELAY,
+                "        verdict, author = self._validate(",
+                "        whole = message_frame(encode_message(message))\n"
+                "        effects.extend(\n"
+                "            Send(key, whole, mesh.priority)"
+                " for key in mesh.peers if key != state.key\n"
+                "        )\n"
+                "        verdict, author = self._validate(",
+            ),
+        ),
+        (ROUTER, DELIVERY),
+    ),
+    Mutant(
+        "rejected id marked seen",
+        "a copy that is rejected censors the one that would be accepted",
+        (
+            Change(
+                RELAY,
+                "        counters.rejected += 1\n",
+                "        exchange.seen.add(message_id, now_ns)\n        counters.rejected += 1\n",
+            ),
+        ),
+        (ROUTER, DELIVERY),
+    ),
+    Mutant(
+        "parked id marked seen",
+        "a fact that came before its author's grant is never heard again",
+        (
+            Change(
+                RELAY,
+                "            counters.parked += 1\n",
+                "            counters.parked += 1\n"
+                "            exchange.seen.add(message_id, now_ns)\n",
+            ),
+        ),
+        (ROUTER, DELIVERY),
+    ),
+    Mutant(
+        "late is delivered",
+        "what is only good for others is delivered here as well",
+        (
+            Change(
+                RELAY, "            if verdict is Verdict.ACCEPT:\n", "            if verdict:\n"
+            ),
+        ),
+        (ROUTER, DELIVERY),
+    ),
+    Mutant(
+        "back to the author",
+        "a message is sent back to whoever wrote it",
+        (
+            Change(
+                RELAY,
+                "        if writer is not None:\n            holders |= writer.bit\n",
+                "",
+            ),
+        ),
+        (ROUTER, DELIVERY),
+    ),
+    Mutant(
+        "no price for a rejected message",
+        "a peer may send bad messages for ever",
+        (Change(RELAY, "        state.score.invalid(topic, now_ns)\n", ""),),
+        (ROUTER, CONTROL),
+    ),
+)
+
+MUTANTS: tuple[Mutant, ...] = (*AUTHORS, *EXCHANGE, *OWN_FEEDS, *EVENTS, *GOSSIP)
+"""In the order in which they run."""
