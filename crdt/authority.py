@@ -6,8 +6,7 @@ revocations, evidence) never looks at what is still open, and there is exactly o
 *set*: no order of arrival, no clock, no tie-break, no cycle of mutual revocations. Each numbered
 rule of docs/records.md, "Authority is a stratified fold", is one function here.
 
-A grant that a void entry carries is never dispatched, and all that hangs on it is never granted:
-that is how a cut takes decisions with it.
+What a void entry says is never dispatched: that is how a cut takes decisions with it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +18,7 @@ from crdt.bodies import STRATUM_MAX, Grant, Pin, Place, Put, Revocation, ascendi
 from crdt.cuts import EffectiveCut, join_cuts, resolve_cut
 from crdt.entry import Entry, FeedId, Lane
 from crdt.evidence import PinRuling, rule_on_pins
-from crdt.feed import Feed
+from crdt.feed import Feed, Line
 from crdt.index import EntryIndex
 from crdt.kinds import KEY_RULES, KINDS, Body, KeyRule, Kinds, rule_for_key
 from crdt.quota import limit_for, run_of
@@ -34,8 +33,6 @@ ROOT_STRATUM = 0
 EPOCH_BITS = 48
 EPOCH_BITS_PER_STRATUM = 6
 """Each stratum writes epochs below a sixty-fourth of what the one above it can write."""
-NO_STATEMENT = bytes(32)
-"""The id of the root's head before statement number 1."""
 
 
 def fold_authority(
@@ -70,8 +67,9 @@ def settle(
     fold.hear_root(statements)
     for stratum in range(1, STRATUM_MAX + 1):
         fold.settle_stratum(stratum)
-    head = RootHead(statements[-1].number, statements[-1].id) if statements else None
-    return fold.result(genesis, head or RootHead(0, NO_STATEMENT))
+    last = statements[-1] if statements else None
+    head = RootHead(last.number, last.id) if last is not None else RootHead(0, bytes(32))
+    return fold.result(genesis, head)
 
 
 def epoch_bound(stratum: int) -> int:
@@ -171,8 +169,7 @@ class _Fold:
     def settle_stratum(self, stratum: int) -> None:
         """Settle one stratum, and only then let its pairs speak.
 
-        What they say of their own stratum or a more senior one comes too late to be read: that is
-        all there is to "strictly senior".
+        What they say of their own stratum or a senior one comes too late: so "strictly senior".
         """
         names = self.granted_names(stratum)
         holders = [holder for claims in names.values() for holder in self.granted(stratum, claims)]
@@ -363,12 +360,22 @@ class _Fold:
         pairs = sorted(self.holders, key=lambda pair: (pair.name, pair.key))
         standings = {pair: _standing(self.holders[pair]) for pair in pairs}
         rulings = {
-            pair: Ruling(tuple(holder.cuts), holder.pins, tuple(holder.named))
+            pair: self.ruling(holder)
             for pair in pairs
             if (holder := self.holders[pair]).cuts or holder.named
         }
         counting = {reference: tuple(sorted(held)) for reference, held in self.counting.items()}
         return Authority(genesis, head, standings, counting, self.surviving, rulings)
+
+    def ruling(self, holder: _Holder) -> Ruling:
+        """Freeze what seniors decided about a pair."""
+        lines: list[Line] = []
+        for lane, inc, seq, identifier in dict.fromkeys(holder.named):
+            feed = self.index.feed(FeedId(holder.pair.key, lane, inc))
+            tip = feed.linked_at(seq, identifier) if feed is not None else None
+            if feed is not None and tip is not None:
+                lines.append(feed.line(tip))
+        return Ruling(tuple(holder.cuts), holder.pins, tuple(holder.named), tuple(lines))
 
 
 def _standing(holder: _Holder) -> Standing:

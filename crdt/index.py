@@ -98,11 +98,6 @@ class EntryIndex:
         """The table by which bodies are parsed."""
         return self._kinds
 
-    def get(self, entry: Entry) -> Entry | None:
-        """Return the held copy of an entry."""
-        feed = self._feeds.get(entry.feed)
-        return None if feed is None else feed.get(entry.id)
-
     def feed(self, feed: FeedId) -> Feed | None:
         """Return one feed, None where nothing of it is held."""
         return self._feeds.get(feed)

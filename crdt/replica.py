@@ -96,9 +96,10 @@ class Replica:
         twinned = retention.index.is_twinned(entry.author)
         if not retention.admits(entry, verified=verified):
             return Offer.INVALID
-        superseded = retention.take(entry, verified=verified)
+        addition = retention.take(entry, verified=verified)
         linked = retention.index.feeds()[entry.feed].is_linked(entry)
-        if twinned or retention.index.is_twinned(entry.author):
+        named = any(each.id in retention.index.named for each in addition.linked)
+        if named or twinned or retention.index.is_twinned(entry.author):
             self._forget_authority()
         if linked:
             self._forget_views(entry)
@@ -106,7 +107,7 @@ class Replica:
             self._make_room()
         if entry.id in retention.kept:
             return Offer.STORED
-        return Offer.OVER_LIMIT if linked or superseded else Offer.ORPHAN
+        return Offer.OVER_LIMIT if linked or addition.superseded else Offer.ORPHAN
 
     def offer_root(self, statement: RootStatement) -> RootVerdict:
         """Take in a root statement; only an accepted one changes anything."""

@@ -15,7 +15,7 @@ from crdt.entry import Entry, FeedId, Lane, verify_entry
 from crdt.evidence import PinRuling
 from crdt.excess import Excess
 from crdt.feed import Feed
-from crdt.index import PRUNED_LANES, EntryIndex
+from crdt.index import PRUNED_LANES, Addition, EntryIndex
 from crdt.kinds import Kinds
 from crdt.known import KnownAuthors
 from crdt.quota import INCARNATIONS_MAX, SMALL, Limit, Run, run_of, run_of_status
@@ -120,8 +120,8 @@ class Retention:
             self.has_signature(rival.id)
         return True
 
-    def take(self, entry: Entry, *, verified: bool) -> bool:
-        """Take in an entry of a known author that is not in memory; return if it is superseded."""
+    def take(self, entry: Entry, *, verified: bool) -> Addition:
+        """Take in an entry of a known author that is not in memory."""
         addition = self.index.add(entry)
         if not verified:
             self._unverified[entry.id] = None
@@ -143,7 +143,7 @@ class Retention:
         for linked in addition.linked:
             self._keep_pinned(linked)
         self._follow_grants()
-        return addition.superseded
+        return addition
 
     def _admit(self, place: Place, linked: Sequence[Entry]) -> None:
         """Keep entries that became linked, as far as there is room."""
@@ -378,8 +378,8 @@ class Retention:
 
 
 def _holds_on_to(ruling: Ruling, entry: Entry) -> bool:
-    """Whether a ruling needs an entry kept: covered, or leading to the fork above a pinned one."""
-    if ruling.covers(entry):
+    """Whether a ruling needs an entry kept: leading to what it names, or to a fork above that."""
+    if ruling.leads_to_named(entry):
         return True
     pin = ruling.pins.get(entry.feed) if ruling.pins else None
     return pin is not None and _leads_to_fork(pin, entry)

@@ -13,6 +13,7 @@ from crdt.bodies import Place
 from crdt.cuts import EffectiveCut
 from crdt.entry import Entry, FeedId
 from crdt.evidence import PinRuling
+from crdt.feed import Line
 from identity.capability import Capability, permits
 from identity.domain import digest
 from identity.encoding import encode
@@ -104,17 +105,27 @@ class Ruling:
         cuts: those that are effective on it; they intersect.
         pins: the pin that counts, by feed.
         named: every place that a counting cut or pin names, held or not.
+        lines: of these places those that are held, each with its ancestors.
     """
 
     cuts: tuple[EffectiveCut, ...] = ()
     pins: Mapping[FeedId, PinRuling] | None = None
     named: tuple[Place, ...] = ()
+    lines: tuple[Line, ...] = ()
 
     def covers(self, entry: Entry) -> bool:
         """Whether an effective cut or a pin covers a linked entry of the pair's key."""
         if self.pins and (pin := self.pins.get(entry.feed)) is not None and pin.named.holds(entry):
             return True
         return any(cut.covers(entry) for cut in self.cuts)
+
+    def leads_to_named(self, entry: Entry) -> bool:
+        """Whether a linked entry of the pair's key is named or an ancestor of one that is.
+
+        That is more than what is covered: of items on two branches only the common part counts,
+        and contradicting pins decide nothing; who lacks one of them would judge otherwise.
+        """
+        return any(line.tip.feed == entry.feed and line.holds(entry) for line in self.lines)
 
 
 class Authority:

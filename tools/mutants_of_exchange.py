@@ -20,6 +20,7 @@ TRUST = "tests/unit/coordination/test_trust.py"
 ROUTER = "tests/unit/gossip/test_router.py"
 CONTROL = "tests/unit/gossip/test_control.py"
 DELIVERY = "tests/laws/test_gossip_delivery.py"
+FACTS = "tests/unit/mind/test_facts.py"
 
 KNOWN = "crdt/known.py"
 OWN_FEED = "crdt/own.py"
@@ -405,5 +406,38 @@ GOSSIP = (
     ),
 )
 
-MUTANTS: tuple[Mutant, ...] = (*AUTHORS, *EXCHANGE, *OWN_FEEDS, *EVENTS, *GOSSIP)
+HEARD = (
+    Mutant(
+        "a forged fact travels on",
+        "an entry that comes by gossip is stored and forwarded without its signature",
+        (Change("mesh/mind/hearing.py", "if not verify_entry(entry):", "if not entry.sig:"),),
+        (FACTS,),
+    ),
+    Mutant(
+        "state on any district's topic",
+        "STATE is taken on the topic of a district that its author is not of",
+        (
+            Change(
+                "mesh/mind/hearing.py",
+                "if lane is Lane.STATE and not self._belongs(",
+                "if lane is Lane.DOC and not self._belongs(",
+            ),
+        ),
+        (FACTS,),
+    ),
+    Mutant(
+        "an early fact is refused",
+        "a fact of an author whose grant is not here yet is rejected instead of parked",
+        (
+            Change(
+                "mesh/mind/hearing.py",
+                "Offer.UNKNOWN_AUTHOR: Verdict.PARK",
+                "Offer.UNKNOWN_AUTHOR: Verdict.REJECT",
+            ),
+        ),
+        (FACTS,),
+    ),
+)
+
+MUTANTS: tuple[Mutant, ...] = (*AUTHORS, *EXCHANGE, *OWN_FEEDS, *EVENTS, *GOSSIP, *HEARD)
 """In the order in which they run."""

@@ -17,7 +17,7 @@ CAPABILITY = "tests/unit/identity/test_capability.py"
 
 TRUST = (HISTORIES, AUTHORITY, CASES, EVIDENCE)
 SHOWN = (HISTORIES, REGISTERS, VALUES, STATUS)
-BOUNDS = (HISTORIES, AUTHORITY, REGISTERS, QUOTA)
+BOUNDS = (HISTORIES, QUOTA, REGISTERS, AUTHORITY)
 
 FOLD = "crdt/authority.py"
 FEED = "crdt/feed.py"
@@ -426,6 +426,11 @@ VALUES_SHOWN = (
         "topics from before the last snapshot still show",
         (
             Change(
+                "crdt/index.py",
+                "self._supersede(feed, entry.seq if snapshot else None, dropped)",
+                "self._supersede(feed, None, dropped)",
+            ),
+            Change(
                 "crdt/snapshot.py",
                 "topics = _checked(index, feed.id.lane, said)",
                 "topics |= _checked(index, feed.id.lane, said)",
@@ -439,8 +444,18 @@ VALUES_SHOWN = (
         (
             Change(
                 "crdt/index.py",
-                "for feed in reversed(self.lane(author, lane)):",
-                "for feed in self.lane(author, lane):",
+                "        for feed in reversed(self.lane(author, lane)):\n",
+                "        for feed in self.lane(author, lane):\n",
+            ),
+            Change(
+                "crdt/index.py",
+                "if lower.id.inc < feed.id.inc and lower.floor != RETIRED",
+                "if lower.id.inc > feed.id.inc and lower.floor != RETIRED",
+            ),
+            Change(
+                "crdt/index.py",
+                "if top is not None and identifier.inc < top.id.inc:",
+                "if top is not None and identifier.inc > top.id.inc:",
             ),
         ),
         SHOWN,

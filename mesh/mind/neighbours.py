@@ -81,7 +81,9 @@ class Neighbours:
     ) -> tuple[Want, ...]:
         """Return the peers to keep links with, those on our list of neighbours as near."""
         located = {member.key: self._place(member, members, places) for member in members}
-        chosen = links(located, self.presence.dark, salt=self._genesis.ns)
+        # Who sees nobody cannot tell who is gone: it may be the one that was cut off.
+        dark = self.presence.dark if self.presence.seen else ()
+        chosen = links(located, dark, salt=self._genesis.ns)
         addresses = {
             member.key: _addresses(fleet.get(Pair(member.key, member.name), {}))
             for member in members

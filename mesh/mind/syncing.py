@@ -98,6 +98,8 @@ class Syncing:
         self._send = send
         self._random = random
         self._peers: dict[bytes, _Peer] = {}
+        self._is_moved = True
+        self._deadline_ns: int | None = None
         self._number = 0
         self._may_begin = {
             member: TokenBuckets[bytes](rate, keys_max=LINKS_MAX)
@@ -109,6 +111,7 @@ class Syncing:
         self, peer: bytes, reach: Reach, *, member: bool, begin: bool, now_ns: int
     ) -> None:
         """A peer may sync from now on, within `reach`; `begin` a session with it at once."""
+        self._is_moved = True
         state = _Peer(member, reach, now_ns, now_ns + self._period_ns())
         self._peers[peer] = state
         if begin:
@@ -116,6 +119,7 @@ class Syncing:
 
     def peer_removed(self, peer: bytes, now_ns: int) -> None:
         """A peer left, or may not sync any more."""
+        self._is_moved = True
         state = self._peers.pop(peer, None)
         if state is None:
             return
@@ -125,16 +129,21 @@ class Syncing:
 
     def want(self, peer: bytes, now_ns: int) -> None:
         """Begin a session with a peer as soon as the rate allows."""
+        self._is_moved = True
         state = self._peers.get(peer)
         if state is not None:
             state.periodic_ns = min(state.periodic_ns, max(now_ns, state.next_ns))
 
     def deadline_ns(self) -> int | None:
-        """When `tick` has something to do; None if never."""
-        return min((self._due_ns(state) for state in self._peers.values()), default=None)
+        """When `tick` has something to do; None if never. Kept until something here changes."""
+        if self._is_moved:
+            self._deadline_ns = min(map(self._due_ns, self._peers.values()), default=None)
+            self._is_moved = False
+        return self._deadline_ns
 
     def tick(self, now_ns: int) -> None:
         """Give up silent sessions and begin those that are due."""
+        self._is_moved = True
         for peer, state in tuple(self._peers.items()):
             for running in (state.mine, state.theirs):
                 if running is not None and now_ns - running.heard_ns >= SILENCE_NS:
@@ -148,6 +157,7 @@ class Syncing:
         Raises:
             SyncError: no honest peer sends it; what it added stays.
         """
+        self._is_moved = True
         state = self._peers.get(peer)
         if state is None:
             return

@@ -79,6 +79,7 @@ class Shell:
         self._admitted: dict[bytes, trio.Event] = {}
         self._timer_ns: int | None = None
         self._timer_set = trio.Event()
+        self._armed_ns: int | None = None
         self._serving: dict[tuple[bytes, str], int] = {}
         self._wrote: dict[int, _Answer] = {}
         self._woken: dict[int, trio.Event] = {}
@@ -129,7 +130,8 @@ class Shell:
                     self._woken[number].set()
         elif isinstance(effect, fx.SetTimer):
             self._timer_ns = effect.at_ns
-            self._timer_set.set()
+            if self._armed_ns is None or effect.at_ns < self._armed_ns:
+                self._timer_set.set()
         elif isinstance(effect, fx.Persist):
             self._storing.put(effect)
         elif isinstance(effect, fx.Wrote):
@@ -174,8 +176,13 @@ class Shell:
     # ------------------------------------------------------------------------------- tasks
 
     async def _tick(self) -> None:
+        """Tick when the mind's timer is due.
+
+        A timer that moved later wakes nobody: it is looked at again when the earlier one fires,
+        which spares a wake-up for every event that passes.
+        """
         while True:
-            self._timer_set = trio.Event()
+            self._timer_set, self._armed_ns = trio.Event(), self._timer_ns
             if self._timer_ns is None:
                 await self._timer_set.wait()
                 continue

@@ -53,6 +53,8 @@ EVENTS = ("traffic.*",)
 """What boxes may publish."""
 MODEL = bytes(range(32))
 """Digest of the approved model."""
+WRITTEN_S = 0.1
+"""Virtual seconds after which what was just written is on its way; until then views agree."""
 STANDING_S = 60
 """Virtual seconds a fleet gets to stand, at most."""
 
@@ -221,6 +223,7 @@ class Fleet:
             FleetError: they do not agree in time.
         """
         start = self.simulation.now_ns
+        self.simulation.run(WRITTEN_S)
         if not self.simulation.run(seconds, self.views_agree):
             raise FleetError(f"views differ after {seconds} virtual seconds: {self._differences()}")
         return (self.simulation.now_ns - start) / 1e9

@@ -56,6 +56,7 @@ ROWS: tuple[Callable[[], Told], ...] = (
     pins.contradicting_pins,
     pins.juniors_choose_above,
     pins.equals_pin_nothing,
+    pins.pins_elsewhere,
     pins.root_alone_writes_all_names,
     pins.narrowing,
     pins.highest_list,

@@ -119,6 +119,21 @@ def equals_pin_nothing() -> Told:
     yield "equals pin nothing", fleet, fleet.entries, check
 
 
+def pins_elsewhere() -> Told:
+    """A senior's pin decides only for the names that its verb covers."""
+    fleet, one, _ = forked_box()
+    fleet.declare(grant("bank-c", "c", 1, 1, steward_of("c")))
+    granted = fleet.write("bank-c", grant("box", "c/box", 3, 1, box_of("c/box")))
+    fleet.write("bank-c", pin(one[0]), after=granted)
+
+    def check(view: View) -> None:
+        assert view.current("box", "c/box")
+        assert view.standing("box", "city/box")["undecided"]
+        assert pinned(view) == []
+
+    yield "each pair by who may pin its name", fleet, fleet.entries, check
+
+
 def root_alone_writes_all_names() -> Told:
     """Only root may revoke under `*`, whoever else holds `revoke` over every name."""
     fleet = two_banks()

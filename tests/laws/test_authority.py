@@ -343,6 +343,24 @@ def test_known_authors_only_grow(world: World, random: Random) -> None:
     assert {pair.key for pair in fold(world).standings} <= known
 
 
+def test_known_authors_pass_on_what_they_hold_and_no_more() -> None:
+    fleet = two_banks()
+    granted = fleet.write("bank-a", grant("north", "city/n", 2, 1, [capability("grant", "city/n")]))
+    wide = [capability("grant", "city"), capability("revoke", "city/n")]
+    fleet.write("north", grant("box", "city/n/0", 3, 1, wide))
+    fleet.write("box", grant("puppet", "city/n/1", 4, 1, []))
+    replica = Replica(fleet.genesis, KEY_RULES)
+    replica.offer_root(fleet.statements[0])
+    assert [replica.offer(entry) for entry in fleet.entries] == [Offer.STORED] * 3
+    known = {public(label) for label in ("bank-a", "bank-b", "north", "box")}
+    assert oracle.known_authors(*fleet.history) == known
+    assert not replica.is_known_author(public("puppet"))
+    wider = grant("north", "city/n", 2, 1, [capability("grant", "city")])
+    assert replica.offer(fleet.write("bank-a", wider, after=granted)) is Offer.STORED
+    assert oracle.known_authors(*fleet.history) == known | {public("puppet")}
+    assert replica.is_known_author(public("puppet"))
+
+
 @given(worlds(), st.randoms(use_true_random=False))
 def test_i2_a_replica_says_what_the_oracle_says(world: World, random: Random) -> None:
     fleet = world.fleet

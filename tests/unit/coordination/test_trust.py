@@ -100,6 +100,19 @@ def test_a_key_speaks_only_under_its_own_names():
     assert ask(view, key=BOB).reason is Refused.NOT_GRANTED
 
 
+@pytest.mark.parametrize(
+    ("flag", "reason"),
+    [("revoked", Refused.REVOKED), ("undecided", Refused.QUARANTINED), ("", Refused.NOT_GRANTED)],
+)
+def test_each_pair_of_a_key_is_judged_alone(flag: str, reason: Refused):
+    other = standing(Pair(ALICE, "north/box-2"), capabilities=[publish(names="")])
+    flags = {flag: True} if flag else {}
+    held = standing(PAIR, capabilities=[publish()] if flag else [], **flags)
+    view = View(authority(held, other), {}, {ALICE})
+    assert ask(view, name="north/box-2").ok
+    assert ask(view).reason is reason
+
+
 def test_the_words_are_those_of_admission():
     assert {reason.value for reason in Refused} <= {reason.value for reason in Reason}
 

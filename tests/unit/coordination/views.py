@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from crdt.registers import Contender, Register
 from crdt.standing import ROOT_PAIR, Authority, Pair, RootHead, Standing
 from identity.capability import Capability
+from identity.genesis import make_genesis
 from identity.keys import SecretKey
 
 ALICE = SecretKey.from_seed(bytes([1]) * 32).public
 BOB = SecretKey.from_seed(bytes([2]) * 32).public
 CAROL = SecretKey.from_seed(bytes([3]) * 32).public
+GENESIS = make_genesis([ALICE], 1)
 
 
 def standing(
@@ -34,7 +36,7 @@ def standing(
 def authority_as_given(standings: Iterable[Standing]) -> Authority:
     """An authority view whose standings lie in the order given."""
     held = {one.pair: one for one in standings}
-    return Authority(bytes(16), RootHead(0, bytes(32)), held, {}, {}, {})
+    return Authority(GENESIS, RootHead(0, bytes(32)), held, {}, {}, {})
 
 
 def authority(*standings: Standing) -> Authority:

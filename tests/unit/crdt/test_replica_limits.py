@@ -330,3 +330,63 @@ def test_room_is_made_after_rulings_are_heard() -> None:
     bigger = put("city/n/plan", "x" * 15000)
     offer_all(replica, fleet.write_all("box", [bigger] * 80, inc=3))
     assert replica.entry(notes[399].id) == notes[399]
+
+
+def test_pins_that_contradict_each_other_are_both_kept() -> None:
+    with tiny_limits():
+        fleet = one_box()
+        trunk = fleet.write("box", NOTE)
+        branches = [fleet.write("box", put("city/n/plan", n), after=trunk) for n in range(4)]
+        branches.sort(key=lambda entry: entry.id)
+        head = fleet.entries[0]
+        for named in (branches[0], branches[3]):
+            head = fleet.write("bank", pin(named), after=head)
+        replica = offer_all(replica_of(fleet), fleet.entries)
+        assert replica.authority.standings[replica.authority.by_name("city/n/0")[0]].undecided
+        assert replica.entry(branches[3].id) == branches[3]
+        assert views(replica) == batch_views(fleet, replica.entries())
+
+
+def test_a_pinned_status_entry_takes_no_room_as_soon_as_it_is_held() -> None:
+    with tiny_limits():
+        fleet = one_box()
+        written: list[Entry] = []
+        for number in range(4):
+            said = ("status", {"topic": f"t{number}", "value": number})
+            after = written[-1] if written else None
+            written.append(fleet.write("box", said, after=after, lane=Lane.STATE))
+        named = fleet.write("bank", pin(written[2]), after=fleet.entries[0])
+        replica = offer_all(replica_of(fleet), [fleet.entries[0], named])
+        views(replica)
+        offer_all(replica, written)
+        assert views(replica) == batch_views(fleet, fleet.entries)
+        assert replica.entry(written[3].id) == written[3]
+
+
+def test_what_a_pin_names_outlives_a_snapshot_that_comes_before_the_evidence() -> None:
+    fleet = one_box()
+    first = fleet.write("box", ("status", {"topic": "x", "value": 1}), lane=Lane.STATE)
+    snaps = [fleet.write("box", ("snap", {"map": {"x": n}}), after=first) for n in range(2)]
+    fleet.write("bank", pin(first), after=fleet.entries[0])
+    fleet.write("box", ("status", {"topic": "x", "value": 2}), lane=Lane.STATE, inc=5)
+    replica = offer_all(replica_of(fleet), [fleet.entries[0], *snaps, *fleet.entries[-2:-1]])
+    assert replica.offer(first) is Offer.STORED
+    assert replica.offer(fleet.entries[-1]) is Offer.STORED
+    assert views(replica) == batch_views(fleet, replica.entries())
+    assert replica.authority.current(replica.authority.by_name("city/n/0")[0])
+
+
+def test_the_way_to_a_fork_above_a_pinned_entry_is_kept() -> None:
+    with tiny_limits():
+        fleet = one_box()
+        notes = chain(fleet, "box", 8)
+        rivals = [fleet.write("box", put("city/n/plan", n), after=notes[6]) for n in range(2)]
+        early = fleet.write("box", put("city/n/plan", 3))
+        fleet.write("bank", pin(notes[1]), after=fleet.entries[0])
+        replica = offer_all(replica_of(fleet), fleet.entries)
+        assert replica.authority.standings[replica.authority.by_name("city/n/0")[0]].undecided
+        assert replica.entry(early.id) == early
+        assert all(replica.entry(entry.id) is not None for entry in notes[:7])
+        above = sorted([notes[7], *rivals], key=lambda entry: entry.id)[:2]
+        assert replica.evidence(early.feed)[1] == tuple(above)
+        assert views(replica) == batch_views(fleet, replica.entries())

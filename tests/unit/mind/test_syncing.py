@@ -1,10 +1,15 @@
 """Sync sessions: one a direction, with a budget and an end, and what they bring spreads."""
 
 from collections.abc import Callable
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from crdt.entry import Lane
+from crdt.authority import fold_authority
+from crdt.entry import Lane, verify_entry
+from crdt.errors import SyncError
 from crdt.replica import Replica
 from crdt.sync import Reach, SyncSession
 from mesh.mind import SYNC_PROTOCOL
@@ -14,6 +19,7 @@ from mesh.units import SECOND
 from tests.laws.writing import public, put, revoke
 from tests.unit.crdt.worlds import offer_all, replica_of
 from tests.unit.mind.driving import Driven, Town, answers, began_sync, frames, of, spread
+from tests.unit.mind.mutating import mutate
 
 NEWS = put("place/city/9", {"cell": bytes(8), "position": [0, 0], "edges": []})
 
@@ -277,6 +283,35 @@ def _limits(**limits: int) -> Callable[[], object]:
     from crdt.sync import SyncLimits
 
     return staticmethod(lambda: SyncLimits(**limits))
+
+
+@given(seed=st.integers(0, 2**64))
+def test_a_peer_that_spoils_a_session_anywhere_makes_nobody_believe_anything(seed: int):
+    rng = Random(seed)
+    town = Town(boxes=1)
+    town.enrol("box-1", "city/1")
+    driven = Driven(town)
+    effects = driven.meet("box-1", outbound=rng.random() < 0.5)
+    for number in range(3):
+        town.write(put(f"place/city/{number}", NEWS[1]["value"]))
+    town.fleet.declare(put("place/city/9", 1))
+    far = Far(driven, "box-1")
+    effects += far.speak(1)
+    waiting = frames(effects, "box-1", SYNC_PROTOCOL)
+    while waiting:
+        try:
+            replies = far.reply(waiting.pop(0))
+        except SyncError:
+            continue  # it has spoilt its own session as well
+        for reply in replies:
+            said = mutate(rng, reply) if rng.random() < 0.3 else reply
+            waiting += frames(driven.hear("box-1", SYNC_PROTOCOL, said), "box-1", SYNC_PROTOCOL)
+    driven.wait(400)
+    folded = fold_authority(
+        town.fleet.genesis, driven.mind.replica.chain.statements, driven.mind.replica.entries()
+    )
+    assert driven.mind.replica.authority.digest == folded.digest
+    assert all(verify_entry(entry) for entry in driven.mind.replica.entries())
 
 
 def test_a_root_statement_by_sync_is_stored_and_told_to_the_others():

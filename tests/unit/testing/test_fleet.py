@@ -1,0 +1,148 @@
+"""The simulated fleet: what it does to its boxes is what the world does to real ones."""
+
+import pytest
+
+from crdt.entry import Lane
+from mesh.choreography.event import SealedEvent, parse_event
+from mesh.coordination.trust import PeerClass
+from mesh.mind import Draft
+from mesh.testing.fleet import MODEL, Fleet, FleetError
+from mesh.testing.rogue import forge
+
+
+def standing(**options) -> Fleet:
+    fleet = Fleet(**options)
+    fleet.stand()
+    return fleet
+
+
+def heads(fleet: Fleet, name: str) -> dict[int, bytes]:
+    return {lane: head.id for lane, head in fleet.boxes[name].node.disk.load().own.items()}
+
+
+def test_what_was_not_synced_is_lost_in_a_crash_and_what_was_is_not():
+    fleet = standing(boxes=2)
+    centre = fleet.centre
+    kept = centre.write("put", {"key": "kept", "value": 1, "supersedes": []})
+    fleet.run(seconds=1)
+    centre.write("put", {"key": "lost", "value": 1, "supersedes": []})
+    fleet.crash("centre")
+    fleet.run(seconds=5)
+    fleet.restart("centre")
+    fleet.settle()
+    for box in fleet.up():
+        assert "kept" in box.mind.replica.registers
+        assert "lost" not in box.mind.replica.registers
+    assert centre.node.wrote[kept].entry is not None
+
+
+def test_a_restarted_box_goes_on_in_its_own_feed():
+    fleet = standing(boxes=2)
+    before = heads(fleet, "centre")[Lane.AUTH]
+    fleet.crash("centre")
+    fleet.run(seconds=12)
+    fleet.restart("centre")
+    fleet.run(seconds=3)
+    handle = fleet.centre.write("put", {"key": "next", "value": 1, "supersedes": []})
+    fleet.run(seconds=6)
+    entry = fleet.centre.node.wrote[handle].entry
+    assert entry is not None
+    assert entry.prev == before
+
+
+def test_two_boxes_find_each_other_again_without_anybody_else():
+    fleet = standing(boxes=2)
+    for name in ("centre", "north/steward", "south/steward"):
+        fleet.crash(name)
+    for box in fleet.up():
+        object.__setattr__(box.node.config, "bootstraps", {})
+    names = [box.name for box in fleet.up()]
+    fleet.run(seconds=30)
+    for name in names:
+        fleet.crash(name)
+    fleet.run(seconds=30)
+    for name in names:
+        fleet.restart(name)
+    fleet.run(seconds=30)
+    assert [len(box.mind.links.members()) for box in fleet.up()] == [1, 1]
+
+
+def test_a_full_disk_answers_and_the_box_goes_on():
+    fleet = standing(boxes=2)
+    fleet.centre.node.disk.is_full = True
+    handle = fleet.centre.write("put", {"key": "x", "value": 1, "supersedes": []})
+    fleet.run(seconds=5)
+    wrote = fleet.centre.node.wrote[handle]
+    assert wrote.entry is None
+    assert "full" in wrote.reason
+    assert not any("x" in box.mind.replica.registers for box in fleet.up())
+    fleet.centre.node.disk.is_full = False
+    fleet.centre.write("put", {"key": "x", "value": 2, "supersedes": []})
+    fleet.settle()
+    assert all(box.mind.replica.registers["x"].value == 2 for box in fleet.up())
+
+
+def test_a_box_whose_clock_is_wrong_says_so_and_the_others_do_not():
+    fleet = Fleet(boxes=4)
+    wrong = fleet.boxes["north/box-0"]
+    fleet.crash(wrong.name)
+    wrong.node.clock_offset_ms = 3_600_000
+    fleet.restart(wrong.name)
+    fleet.stand()
+    fleet.run(seconds=130)
+    for box in fleet.up():
+        assert box.mind.statistics().clock_trusted is (box is not wrong), box
+    assert abs(wrong.mind.statistics().clock_offset_ms + 3_600_000) < 100
+
+
+def test_losses_are_repaired():
+    fleet = standing(boxes=4, loss=0.1, seed=3)
+    fleet.centre.revoke("north/box-0")
+    fleet.settle(seconds=400)
+    assert not fleet.anyone_trusts("north/box-0")
+
+
+def test_what_cannot_be_done_is_said():
+    fleet = Fleet(boxes=2)
+    with pytest.raises(FleetError, match="held by nobody"):
+        fleet.centre.revoke("nobody")
+    with pytest.raises(FleetError, match="river"):
+        fleet.split("motorway")
+    fleet.crash("north/box-0")
+    with pytest.raises(FleetError, match="down"):
+        _ = fleet.boxes["north/box-0"].mind
+    assert "north/box-0" in repr(fleet.boxes["north/box-0"])
+    assert "down" in repr(fleet.boxes["north/box-0"].node)
+    north, south = fleet.split()
+    with fleet.partition(north, south):
+        fleet.centre.revoke("south/box-1")
+        fleet.run(seconds=10)
+        with pytest.raises(FleetError, match="differ"):
+            fleet.settle(seconds=20)
+    alone = Fleet(boxes=2, loss=1.0)
+    alone.simulation.partition([alone.centre.node])
+    with pytest.raises(FleetError, match="does not stand"):
+        alone.stand()
+
+
+def test_a_swapped_box_and_the_old_one_are_both_in_the_world():
+    fleet = standing(boxes=4)
+    new = fleet.swap_hardware("north/box-0", by="centre")
+    fleet.run(seconds=20)
+    old = fleet.boxes["north/box-0 (old)"]
+    sort = fleet.centre.mind.trust.peer_class
+    assert sort(new.mind.public).peer_class is PeerClass.MEMBER
+    assert sort(old.mind.public).peer_class is PeerClass.KNOWN
+
+
+def test_a_forged_event_is_wrong_in_its_signature_alone():
+    fleet = standing(boxes=2)
+    box, other = fleet.boxes["north/box-0"], fleet.boxes["south/box-1"]
+    cell = box.mind.views.places.get("north/box-0").cell
+    draft = Draft(type="traffic.near_miss", data={"kind": "van"}, cell=cell, model=MODEL)
+    event, _ = box.mind.publish(draft, fleet.simulation.instant(box.node))
+    wire = forge(event, author=other.mind.public, name=other.name, secret=box.node.secret)
+    forged = parse_event(wire)
+    assert isinstance(forged, SealedEvent)
+    assert (forged.author, forged.name) == (other.mind.public, other.name)
+    assert (forged.n, forged.boot, forged.data) == (event.n, event.boot, event.data)
