@@ -4,14 +4,20 @@ A chain goes from the root down: each link is a grant that counts, written by th
 before. It is what a box says in its hello. An invite carries more: for each issuer on the chain its
 *whole* AUTH feed up to the grant, because gaps are never folded over. See docs/records.md, "Root of
 trust".
+
+Whoever is shown a chain may lack what lies before its grants, so that nothing of it counts yet. It
+still proves that its holder is no stranger, and has what is missing.
 """
 
-from crdt.bodies import parse_grant
+from collections.abc import Iterable
+
+from crdt.bodies import Grant, parse_grant
 from crdt.entry import Entry
+from crdt.known import KnownAuthors
 from crdt.replica import Replica
 from crdt.standing import Authority, Pair
 
-__all__ = ["grant_chain", "invite_entries"]
+__all__ = ["chain_reaches", "grant_chain", "invite_entries"]
 
 STRATA_MAX = 8
 """Strata there are, and so the longest chain."""
@@ -34,6 +40,30 @@ def grant_chain(replica: Replica, pair: Pair) -> tuple[Entry, ...]:
             break
         pair = issuer
     return tuple(reversed(chain))
+
+
+def chain_reaches(replica: Replica, chain: Iterable[Entry], key: bytes) -> bool:
+    """Whether grants lead to a key from those who were granted something in this view.
+
+    By signatures (which the caller checks), strata and capabilities alone, as for known authors:
+    whether they link, or were revoked since, is left aside.
+    """
+    known = KnownAuthors()
+    entries = tuple(chain)
+    authority = replica.authority
+    for author in dict.fromkeys(entry.author for entry in entries):
+        for pair in authority.pairs_of(author):
+            held = authority.standings[pair]
+            known.hear_root(
+                Grant(
+                    author, pair.name, held.stratum, held.epoch, held.capabilities, (), None, None
+                )
+            )
+    for entry in entries:
+        grant = parse_grant(entry.body) if entry.kind == "grant" else None
+        if grant is not None and entry.ns == replica.chain.genesis.ns:
+            known.hear(entry.author, grant)
+    return key in known
 
 
 def _grant_of(replica: Replica, pair: Pair) -> Entry | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from crdt.authority import settle
+from crdt.bodies import Place
 from crdt.entry import Entry, FeedId, Lane
 from crdt.index import PRUNED_LANES
 from crdt.kinds import KEY_RULES, KINDS, KeyRule, Kinds
@@ -276,15 +277,16 @@ class Replica:
         return found
 
     def evidence(self, feed: FeedId) -> tuple[tuple[Entry, Entry], ...]:
-        """Return the evidence kept of a feed: the smallest pair, and those above pinned entries.
+        """Return the evidence kept of a feed: the smallest, and those above pinned entries.
 
-        Each pair is ascending by id, the pairs by (seq, ids).
+        The smallest is one pair of all that is held, and one of what no snapshot superseded. Each
+        pair is ascending by id, the pairs by (seq, ids).
         """
         held = self._retention.index.feed(feed)
-        smallest = held.evidence() if held is not None else None
-        if smallest is None:
+        smallest = (held.evidence(), held.live_evidence()) if held is not None else ()
+        pairs = {(pair[0].seq, pair[0].id, pair[1].id): pair for pair in smallest if pair}
+        if not pairs:
             return ()
-        pairs = {(smallest[0].seq, smallest[0].id, smallest[1].id): smallest}
         for pair in self.authority.pairs_of(feed.author):
             ruling = self.authority.rulings.get(pair)
             pin = ruling.pins.get(feed) if ruling is not None and ruling.pins else None
@@ -301,15 +303,25 @@ class Replica:
         Each is (feed, seq, id), ascending: the entry that is missing, or the first missing ancestor
         of one that waits.
         """
-        found: dict[tuple[FeedId, int, bytes], None] = {}
+        return sorted(dict.fromkeys(self._lacking().values()))
+
+    def lacking(self) -> list[tuple[FeedId, Place]]:
+        """Return the places that effective cuts and pins name and that are not held, ascending.
+
+        Who holds the same says the same here, whatever waits; `wanted` is what to ask for.
+        """
+        return sorted(self._lacking())
+
+    def _lacking(self) -> dict[tuple[FeedId, Place], tuple[FeedId, int, bytes]]:
+        """Return what is named and not held, with what of it, or below it, is missing first."""
+        found: dict[tuple[FeedId, Place], tuple[FeedId, int, bytes]] = {}
         for pair, ruling in self.authority.rulings.items():
-            for lane, inc, seq, identifier in ruling.named:
-                missing = self._retention.index.missing(
-                    FeedId(pair.key, lane, inc), seq, identifier
-                )
+            for place in ruling.named:
+                feed = FeedId(pair.key, place.lane, place.inc)
+                missing = self._retention.index.missing(feed, place.seq, place.id)
                 if missing is not None:
-                    found[missing] = None
-        return sorted(found)
+                    found[feed, place] = missing
+        return found
 
     def drain_new(self) -> list[Entry]:
         """Return the entries kept since the last call, in that order: to persist and to pass on."""

@@ -54,10 +54,12 @@ class Puller:
         self._reach = reach
         self._limits = limits
         self._refused: dict[bytes, None] = dict.fromkeys(refused)
+        self._tried: dict[bytes, None] = {}
         self._located: set[bytes] = set()
         self._cursors: dict[bytes, bytes] = {}
         self._lane = 0
         self._page: Page | None = None
+        self._announced: set[bytes] = set()
         self._highest: dict[bytes, int] = {}
         self._roots: tuple[bytes, ...] = ()
         self._root_wire = bytearray()
@@ -92,6 +94,7 @@ class Puller:
         self._roots = ()
         self._root_number = 0
         self._cursors.clear()
+        self._tried.clear()
         self._added_before = self.entries_added + self.roots_added
         self._request = Next(lane, b"", 0)
 
@@ -145,10 +148,11 @@ class Puller:
             raise SyncError("page begins before the place asked for")
         self._pages += 1
         self._page = page
+        self._announced = {tip.id for leaf in page.leaves for tip in leaf.tips}
         self._highest = {}
         if self._lane in LANES_PRUNED:
             for feed in self._replica.feeds():
-                if feed.lane == self._lane:
+                if feed.lane == self._lane and self._replica.tips(feed):
                     known = self._highest.get(feed.author, 0)
                     self._highest[feed.author] = max(feed.inc, known)
 
@@ -195,7 +199,7 @@ class Puller:
         for tip in leaf.tips:
             if self._is_linked(feed, tip.id) or is_stale(self._replica, feed, tip):
                 continue
-            if self._may_ask(feed, tip.id):
+            if tip.id not in self._refused and self._may_ask(feed, tip.id):
                 return tip.id
         return None
 
@@ -207,9 +211,9 @@ class Puller:
         return self._replica.entry(identifier) is None and self._may_ask(feed, identifier)
 
     def _may_ask(self, feed: FeedId, identifier: bytes) -> bool:
-        """Whether an entry was not refused and would be stored."""
+        """Whether an entry was not asked for in vain in this round, and would be stored."""
         return (
-            identifier not in self._refused
+            identifier not in self._tried
             and self._replica.is_known_author(feed.author)
             and self._reach.shares(self._replica, feed)
         )
@@ -239,7 +243,7 @@ class Puller:
             elif status == Status.DIVERGED and not item.whole:
                 self._located.add(item.tip)
             elif not self._is_linked(item.feed, item.tip):
-                self._refuse(item.tip)
+                self._give_up(item)
 
     def _take_entry(self, wire: bytes, asked: set[FeedId]) -> Entry:
         try:
@@ -268,6 +272,16 @@ class Puller:
         if last is not None and kept and self._cursors.get(item.tip) != last.id:
             self._cursors[item.tip] = last.id
         else:
+            self._give_up(item)
+
+    def _give_up(self, item: Item) -> None:
+        """Ask no more for an entry in this round; if it is an end of a branch, never again.
+
+        What proves a fork may not be kept until its twin is here, and what a cut names the peer may
+        hold when we meet again: those are asked for once a round.
+        """
+        self._tried[item.tip] = None
+        if item.tip in self._announced:
             self._refuse(item.tip)
 
     def _refuse(self, identifier: bytes) -> None:

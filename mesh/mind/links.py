@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from crdt.chains import chain_reaches
 from crdt.entry import Entry, Lane, parse_entry, verify_entry
 from crdt.errors import InvalidEntryError
+from crdt.replica import Replica
 from mesh.coordination.hello import Answer, Clock, Head, Hello, HelloError, parse_hello_frame
-from mesh.coordination.trust import PeerClass, PeerSort, Trust
+from mesh.coordination.trust import PeerClass, PeerSort, Refused, Trust
 
 __all__ = ["Heard", "Link", "LinkStatistics", "Links", "Sorted"]
 
@@ -30,6 +32,7 @@ class Link:
         peer: public key, 32 bytes.
         outbound: whether we dialled.
         hello: what it said last; None until it has.
+        grants: the chain of grants that it showed.
         sort: how we sort it; None until it has said hello.
         answer: how it sorts us; None until it has answered.
     """
@@ -37,6 +40,7 @@ class Link:
     peer: bytes
     outbound: bool
     hello: Hello | None = None
+    grants: tuple[Entry, ...] = ()
     sort: PeerSort | None = None
     answer: Answer | None = None
 
@@ -77,10 +81,10 @@ class Heard(NamedTuple):
 class Links:
     """The linked peers of one node, in the order in which they connected."""
 
-    __slots__ = ("_links", "_ns", "_trust")
+    __slots__ = ("_links", "_replica", "_trust")
 
-    def __init__(self, ns: bytes, trust: Trust) -> None:
-        self._ns = ns
+    def __init__(self, replica: Replica, trust: Trust) -> None:
+        self._replica = replica
         self._trust = trust
         self._links: dict[bytes, Link] = {}
 
@@ -118,10 +122,10 @@ class Links:
         if isinstance(said, Answer):
             link.answer = said
             return Heard()
-        if said.ns != self._ns:
+        if said.ns != self._replica.chain.genesis.ns:
             raise HelloError(f"it belongs to another fleet: {said.ns.hex()}")
-        link.hello = said
         grants = tuple(_verified(wire) for wire in said.grants)
+        link.hello, link.grants = said, grants
         return Heard(said, said.wall_ms, grants, said.heads)
 
     def sort_again(self) -> list[Sorted]:
@@ -130,12 +134,20 @@ class Links:
         for link in self._links.values():
             if link.hello is None:
                 continue
-            sort = self._trust.peer_class(link.peer)
+            sort = self._sort(link)
             if sort != link.sort:
                 before = link.peer_class
                 link.sort = sort
                 changed.append(Sorted(link, before))
         return changed
+
+    def _sort(self, link: Link) -> PeerSort:
+        """Sort by the views; whose chain leads here but does not link yet may bring the rest."""
+        sort = self._trust.peer_class(link.peer)
+        is_stranger = sort.peer_class is PeerClass.STRANGER and bool(link.grants)
+        if is_stranger and chain_reaches(self._replica, link.grants, link.peer):
+            return PeerSort(PeerClass.KNOWN, Refused.NOT_GRANTED)
+        return sort
 
     def statistics(self) -> tuple[LinkStatistics, ...]:
         """Return every link as people see it."""

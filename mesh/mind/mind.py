@@ -95,7 +95,7 @@ class Mind:
             replica=replica,
             views=views,
             trust=trust,
-            links=Links(genesis.ns, trust),
+            links=Links(replica, trust),
             clock=ClockConsensus(genesis.clock_skew_ms_max),
             neighbours=Neighbours(genesis, secret.public, config.bootstraps),
             hearing=Hearing(replica, self._gap),
@@ -223,8 +223,8 @@ class Mind:
         self._at(now)
         link = self._cores.links.get(peer)
         if protocol == GOSSIP_PROTOCOL and link and link.peer_class is PeerClass.MEMBER:
-            frames = self._cores.router.hello(peer)
-            self._cores.out += [Send(peer, protocol, data, Priority.CONTROL) for data in frames]
+            first = self._cores.router.hello(peer)
+            self._cores.out += [Send(peer, protocol, data, Priority.CONTROL) for data in first]
         elif protocol == HELLO_PROTOCOL and link:
             self._meeting.hello_again(link)
         return self._settle()
@@ -311,9 +311,8 @@ class Mind:
             InvalidEntryError: the body cannot be encoded or is too large.
         """
         self._at(now)
-        writing = self._cores.writing
-        handle = writing.write(lane, kind, body, t=now.wall_ms, now_ns=now.mono_ns)
-        return handle, self._settle()
+        write = self._cores.writing.write
+        return write(lane, kind, body, t=now.wall_ms, now_ns=now.mono_ns), self._settle()
 
     def state(
         self, lane: Lane, topic: str, kind: str, body: Mapping[str, object], now: Instant

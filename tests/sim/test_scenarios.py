@@ -47,8 +47,11 @@ def test_a_split_city_agrees_again():
 
 def test_a_revocation_heard_on_one_side_stops_events_there_and_later_everywhere():
     fleet = standing(seed=2)
-    heard = {name: fleet.boxes[name].listen(event_type(NearMiss), 600) for name in fleet.names()
-             if "box" in name}
+    heard = {
+        name: fleet.boxes[name].listen(event_type(NearMiss), 600)
+        for name in fleet.names()
+        if "box" in name
+    }
     fleet.run(seconds=10)
     north, south = fleet.split("river")
     with fleet.partition(north, south):
@@ -58,8 +61,9 @@ def test_a_revocation_heard_on_one_side_stops_events_there_and_later_everywhere(
         fleet.boxes["north/box-0"].publish(draft(fleet, "north/box-0", "north speaks"))
         fleet.boxes["south/box-5"].publish(draft(fleet, "south/box-5", "the thief"))
         fleet.run(seconds=5)
-    kinds = {name: [delivery.value.kind for delivery in deliveries]
-             for name, deliveries in heard.items()}
+    kinds = {
+        name: [delivery.value.kind for delivery in deliveries] for name, deliveries in heard.items()
+    }
     assert kinds["north/box-1"] == ["north speaks"]
     assert all("the thief" not in kind for kind in kinds.values())
     fleet.settle()

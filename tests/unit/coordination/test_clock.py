@@ -1,4 +1,4 @@
-"""Whether the own wall clock is believed: by the median, and by the frame that was delayed least."""
+"""Whether the own clock is believed: by the median, and by the frame that was delayed least."""
 
 from hypothesis import given
 from hypothesis import strategies as st

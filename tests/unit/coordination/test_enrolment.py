@@ -151,7 +151,11 @@ def test_roles_may_what_their_words_say() -> None:
     def may(role, verb: str, name: str, **fields: object) -> bool:
         return any(permits(capability, verb=verb, name=name, **fields) for capability in role)
 
-    steward, box, boot = steward_role("city"), box_role(BOX, ["a.*"], [CELL]), bootstrap_role("boot")
+    steward, box, boot = (
+        steward_role("city"),
+        box_role(BOX, ["a.*"], [CELL]),
+        bootstrap_role("boot"),
+    )
     assert may(steward, "grant", "city/n/7")
     assert not may(steward, "grant", "village/7")
     assert not may(steward, "approve", "city/n", event="a.b", cell=CELL)

@@ -1,5 +1,6 @@
 """The payload of the fact topics: three forms, and nothing else."""
 
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -10,6 +11,7 @@ from crdt.entry import Entry
 from identity.encoding import decode, encode
 from mesh.coordination.facts import (
     FACT_SIZE_MAX,
+    Fact,
     FactError,
     encode_entry,
     encode_root,
@@ -39,8 +41,7 @@ def test_a_spoilt_payload_is_refused_or_means_what_its_bytes_say(seed: int, whic
         data = mutate(rng, which)
         try:
             fact = parse_fact(data)
-        except FactError as error:
-            assert str(error)
+        except FactError:
             continue
         wires = [entry.wire for entry in fact.entries]
         assert fact.root is not None or data == encode([len(wires) - 1, *wires])
@@ -49,10 +50,8 @@ def test_a_spoilt_payload_is_refused_or_means_what_its_bytes_say(seed: int, whic
 
 @given(data=st.binary(max_size=300))
 def test_any_bytes_are_a_fact_or_refused(data: bytes) -> None:
-    try:
-        parse_fact(data)
-    except FactError as error:
-        assert str(error)
+    with suppress(FactError):
+        assert isinstance(parse_fact(data), Fact)
 
 
 @pytest.mark.parametrize(

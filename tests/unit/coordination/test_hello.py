@@ -1,5 +1,6 @@
 """The hello protocol's three frames: what is encoded is read back, and nothing else is read."""
 
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -70,10 +71,8 @@ def test_a_spoilt_frame_is_refused_or_means_what_its_bytes_say(
 
 @given(body=st.binary(max_size=200))
 def test_any_bytes_are_a_frame_or_refused(body: bytes) -> None:
-    try:
-        parse_hello_frame(body)
-    except HelloError as error:
-        assert str(error)
+    with suppress(HelloError):
+        assert isinstance(parse_hello_frame(body), Hello | Answer | Clock)
 
 
 def changed(place: int, value: object) -> bytes:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdt.chains import grant_chain, invite_entries
+from crdt.chains import chain_reaches, grant_chain, invite_entries
 from crdt.entry import Entry, Lane
 from crdt.replica import Offer, Replica
 from crdt.standing import Pair
@@ -71,9 +71,7 @@ def test_of_several_grants_the_highest_epoch_is_told() -> None:
 def test_an_invite_holds_whole_feeds_of_the_issuers_up_to_the_grants() -> None:
     fleet, made = world()
     entries = invite_entries(replica(fleet), BOX)
-    assert set(entries) == {
-        made[name] for name in ("plan", "steward", "first", "other inc", "box")
-    }
+    assert set(entries) == {made[name] for name in ("plan", "steward", "first", "other inc", "box")}
     seen: set[bytes] = {bytes(32)}
     for entry in entries:
         assert entry.prev in seen, "each follows what it links to"
@@ -95,6 +93,33 @@ def test_a_chain_makes_the_pair_known_to_whoever_holds_the_issuers() -> None:
     for entry in (made["plan"], steward, made["first"], box):
         assert fresh.offer(entry) is Offer.STORED
     assert fresh.is_known_author(BOX.key)
+
+
+def test_a_chain_reaches_its_holder_also_where_it_does_not_link_or_was_cut_since() -> None:
+    fleet, made = world()
+    chain = grant_chain(replica(fleet), BOX)
+    bare = replica_of(fleet)
+    assert chain_reaches(bare, chain, BOX.key), "nothing of it links here"
+    assert not bare.is_known_author(BOX.key)
+    fleet.write("bank", revoke("steward", "city/steward", []), after=made["later"])
+    assert chain_reaches(replica(fleet), chain, BOX.key)
+    assert not chain_reaches(bare, chain, public("agent"))
+    assert not chain_reaches(bare, chain[1:], BOX.key), "its issuer is unknown here"
+    assert not chain_reaches(bare, [made["plan"]], BOX.key)
+    assert not chain_reaches(bare, (), BOX.key)
+
+
+def test_a_chain_reaches_nobody_beyond_what_its_links_may_grant() -> None:
+    fleet, made = world()
+    bare = replica_of(fleet)
+    senior = fleet.write("box", grant("evil", "city/n/box/e", 3, 1, []), inc=7)
+    beside = fleet.write("box", grant("evil", "city/elsewhere", 4, 1, []), inc=8)
+    for last in (senior, beside):
+        assert not chain_reaches(bare, [made["steward"], made["box"], last], public("evil"))
+    foreign, others = Fleet(roots=2), world()[1]
+    foreign.declare(grant("bank", "a", 1, 1, steward_of("a", "city")))
+    alien = replica_of(foreign)
+    assert not chain_reaches(alien, [others["steward"], others["box"]], BOX.key)
 
 
 @given(

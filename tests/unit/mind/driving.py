@@ -100,7 +100,7 @@ class Driven:
     ) -> None:
         self.town = town
         self.label = label
-        self.config = MindConfig(name=name, **config)  # type: ignore[arg-type]
+        self.config = MindConfig(name=name, **config)
         self.disk = SimulatedDisk()
         self.disk.append(
             Batch(
@@ -175,7 +175,7 @@ class Driven:
     def meet(self, label: str, *, outbound: bool = True, **hello: object) -> list[fx.Effect]:
         """Connect a peer, which says hello; and hears the same topics as we, if it may."""
         effects = self.connect(label, outbound=outbound)
-        effects = effects + self.hello(label, **hello)  # type: ignore[arg-type]
+        effects = effects + self.hello(label, **hello)
         if any(isinstance(effect, fx.Admit) for effect in effects):
             effects = effects + self.subscribe(label, auth_topic(self.town.fleet.genesis.ns))
         return effects
@@ -217,9 +217,7 @@ class Driven:
 
     @property
     def timer_ns(self) -> int | None:
-        return next(
-            (e.at_ns for e in reversed(self.effects) if isinstance(e, fx.SetTimer)), None
-        )
+        return next((e.at_ns for e in reversed(self.effects) if isinstance(e, fx.SetTimer)), None)
 
     def persist(self, effects: Iterable[fx.Effect], *, fail: str = "") -> list[fx.Effect]:
         """The disk answers what these effects asked for, and what follows from the answers."""
@@ -311,7 +309,5 @@ def began_sync(effects: Iterable[fx.Effect], label: str) -> bool:
 def subscriptions(effects: Iterable[fx.Effect], label: str) -> list[tuple[bool, str]]:
     """What a peer was told of our topics: (subscribed, topic)."""
     return [
-        pair
-        for body in frames(effects, label, GOSSIP_PROTOCOL)
-        for pair in decode_rpc(body)[1]
+        pair for body in frames(effects, label, GOSSIP_PROTOCOL) for pair in decode_rpc(body)[1]
     ]

@@ -1,5 +1,7 @@
 """What a mind does by the clock: telling the time, stating its links, choosing whom to dial."""
 
+from itertools import pairwise
+
 from crdt.entry import Entry, Lane
 from mesh.coordination.hello import CLOCK_PERIOD_S, Clock
 from mesh.mind import effects as fx
@@ -25,9 +27,7 @@ def wanted(effects: list[fx.Effect]) -> dict[bytes, fx.Want]:
 def statements(effects: list[fx.Effect]) -> list[dict]:
     """The link statements among what is to be persisted."""
     entries = [persist.entries[0] for persist in of(fx.Persist, effects) if persist.own]
-    return [
-        entry.body["map"]["links"] if entry.kind == "snap" else entry.body for entry in entries
-    ]
+    return [entry.body["map"]["links"] if entry.kind == "snap" else entry.body for entry in entries]
 
 
 def clocks(effects: list[fx.Effect], label: str) -> list[int]:
@@ -40,7 +40,7 @@ def test_the_clock_is_told_often_to_somebody_new_and_then_every_minute():
     start = driven.now.wall_ms
     told = [at - start for at in clocks(driven.wait(5 * CLOCK_PERIOD_S), "box-1")]
     assert told[:6] == [1000, 3000, 7000, 15_000, 31_000, 63_000]
-    assert {b - a for a, b in zip(told[6:], told[7:], strict=False)} == {CLOCK_PERIOD_S * 1000}
+    assert {b - a for a, b in pairwise(told[6:])} == {CLOCK_PERIOD_S * 1000}
     driven.meet("box-2")
     again = driven.wait(2)
     assert len(clocks(again, "box-1")) == len(clocks(again, "box-2")) == 1
@@ -139,7 +139,11 @@ def test_what_a_member_says_of_its_addresses_is_looked_at_with_care():
 
 def test_an_invites_addresses_serve_until_members_say_better():
     town = Town()
-    book = {public("box-1"): ("/old/1",), public("stranger"): ("/old/2",), public("box-0"): ("/me",)}
+    book = {
+        public("box-1"): ("/old/1",),
+        public("stranger"): ("/old/2",),
+        public("box-0"): ("/me",),
+    }
     driven = Driven(town, bootstraps=book)
     found = wanted(driven.wait(3))
     assert found[public("box-1")].addresses == ("/old/1",)

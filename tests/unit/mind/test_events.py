@@ -58,7 +58,7 @@ def draft(**fields: object) -> Draft:
         "cell": CELL,
         "model": DIGEST,
     }
-    return Draft(**{**given, **fields})  # type: ignore[arg-type]
+    return Draft(**{**given, **fields})
 
 
 def sealed(driven: Driven, label: str = "box-1", name: str = "city/1", **fields) -> SealedEvent:
@@ -80,8 +80,8 @@ def sealed(driven: Driven, label: str = "box-1", name: str = "city/1", **fields)
 
 
 def listening(driven: Driven, **interest: object) -> int:
-    disc = {"within": Disc(48.0, 11.0, 300.0)} if not interest else interest
-    number = driven.mind.speaking.subscribe(Interest(KIND, **disc))
+    asked = interest or {"within": Disc(48.0, 11.0, 300.0)}
+    number = driven.mind.speaking.subscribe(Interest(KIND, **asked))
     driven.take(driven.mind.listen(driven.now))
     return number
 
@@ -129,7 +129,9 @@ def test_an_event_for_a_district_needs_one():
     with pytest.raises(InvalidEventError, match="name"):
         nobody.mind.publish(draft(), nobody.now)
     deep = Town()
-    deep.fleet.genesis = make_genesis(list(deep.fleet.genesis.roots), 1, constants={"district_depth": 2})
+    deep.fleet.genesis = make_genesis(
+        list(deep.fleet.genesis.roots), 1, constants={"district_depth": 2}
+    )
     short = Driven(deep, entries=())
     short.mind.publish(draft(), short.now)
     lone = Driven(deep, "centre", "centre", entries=())

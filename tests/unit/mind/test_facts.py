@@ -6,6 +6,7 @@ from crdt.entry import Entry, Lane
 from crdt.errors import InvalidEntryError
 from crdt.own import ANSWER_WAIT_NS, PENDING_MAX
 from identity.encoding import encode
+from identity.genesis import RootItem, RootStatement, make_root_statement
 from mesh.choreography.topics import auth_topic, fleet_topic, state_topic
 from mesh.coordination.facts import encode_entry, encode_root
 from mesh.coordination.hello import Head
@@ -37,6 +38,13 @@ def talking(town: Town, *labels: str) -> Driven:
         driven.meet(label)
     driven.persist(driven.wait(2.5))
     return driven
+
+
+def unsigned(town: Town) -> RootStatement:
+    """The next root statement, which nobody has signed."""
+    head = town.statements[-1]
+    items = [RootItem(*note())]
+    return make_root_statement(town.fleet.genesis, items, number=head.number + 1, prev=head.id)
 
 
 def facts(driven: Driven) -> tuple[int, int, int]:
@@ -72,7 +80,7 @@ def test_the_same_fact_in_another_message_is_not_stored_twice():
 
 
 @pytest.mark.parametrize(
-    "what", ["junk", "signature", "fleet", "lane", "topic", "root on fleet", "root"]
+    "what", ["junk", "signature", "fleet", "lane", "topic", "root on fleet", "root", "unsigned"]
 )
 def test_what_is_wrong_in_every_view_is_refused_and_its_sender_penalised(what):
     town, other = writers(), Fleet(roots=2)
@@ -88,6 +96,7 @@ def test_what_is_wrong_in_every_view_is_refused_and_its_sender_penalised(what):
         "lane": (auth_topic(ns), encode_entry(status)),
         "topic": (f"/{ns.hex()}/nonsense", encode_entry(entry)),
         "root on fleet": (fleet_topic(ns), encode_root(town.statements[0])),
+        "unsigned": (auth_topic(ns), encode_root(unsigned(town))),
         "root": (auth_topic(ns), encode([2, town.fleet.declare(note()).wire[:-9] + bytes(9)])),
     }[what]
     effects = driven.gossip("box-1", topic, data)

@@ -1,6 +1,7 @@
 """Links: hello, sorting, admission, suspension, and what a peer learns of it."""
 
 from crdt.entry import Lane, make_entry
+from crdt.sync import Reach
 from mesh.choreography.topics import auth_topic
 from mesh.coordination.hello import HELLO_PROTOCOL, HELLO_SIZE_MAX, Answer, Clock, Head, Hello
 from mesh.coordination.trust import PeerClass
@@ -18,6 +19,7 @@ from tests.unit.mind.driving import (
     said,
     subscriptions,
 )
+from tests.unit.mind.test_syncing import Far
 
 
 def test_a_link_begins_with_a_hello_that_carries_the_chain_and_the_peers_own_heads():
@@ -77,6 +79,34 @@ def test_a_chain_of_grants_in_a_hello_makes_a_stranger_a_member_at_once():
     assert persist.entries == (added,)
     assert not persist.own
     assert fx.Changed() in effects
+
+
+def test_whose_chain_does_not_link_yet_is_known_and_brings_what_is_missing():
+    """It was enrolled where we could not hear it; only its invite holds what lies before."""
+    town = Town()
+    driven = Driven(town)
+    for number in range(3):
+        town.write(put(f"place/city/x-{number}", 1))
+    granted = town.enrol("newcomer", "city/9")
+    effects = driven.meet("newcomer", name="city/9", grants=[granted])
+    assert answers(effects, "newcomer") == [("known", "not_granted")]
+    assert not of(fx.Admit, effects)
+    Far(driven, "newcomer", Reach.known()).answer(effects)
+    assert answers(driven.effects, "newcomer")[-1] == ("member", "")
+    assert fx.Admit(public("newcomer")) in driven.effects
+
+
+def test_a_chain_of_somebody_else_or_of_nobody_makes_nobody_known():
+    town = Town()
+    driven = Driven(town)
+    town.write(put("place/city/x", 1))
+    granted = town.enrol("newcomer", "city/9")
+    overreach = town.fleet.write("box-1", grant("puppet", "city/8", 4, 1, box_of("city/8")), inc=9)
+    for label, chain in (("thief", [granted]), ("puppet", [overreach]), ("newcomer", [town.last])):
+        expected = ("stranger", "unknown_author")
+        if label == "newcomer":
+            expected = ("known", "not_granted")
+        assert answers(driven.meet(label, grants=chain), label) == [expected]
 
 
 def test_a_peer_that_was_revoked_is_known_and_told_why():

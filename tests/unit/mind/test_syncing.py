@@ -156,7 +156,8 @@ def test_a_frame_of_a_session_that_ended_is_nobodys_fault():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"\x00", b"\x02\x01\x80", b"\x00\x01junk", b"\x00\x01", b"\x00\x01" + b"\x81" * 99]
+    "body",
+    [b"", b"\x00", b"\x02\x01\x80", b"\x00\x01junk", b"\x00\x01", b"\x00\x01" + b"\x81" * 99],
 )
 def test_what_no_honest_peer_sends_is_penalised_and_costs_only_the_session(body):
     town = Town()
@@ -225,7 +226,9 @@ def test_a_known_peer_learns_its_revocation_but_gets_no_more():
     driven = Driven(town)
     effects = driven.meet("box-2", name="city/2")
     far = Far(driven, "box-2")
-    far.replica = offer_all(replica_of(town.fleet), [e for e in town.known if e not in (cut, status)])
+    far.replica = offer_all(
+        replica_of(town.fleet), [e for e in town.known if e not in (cut, status)]
+    )
     far.answer(effects)
     assert far.replica.entry(cut.id) == cut
     assert far.replica.entry(status.id) is None
