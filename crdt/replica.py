@@ -303,25 +303,30 @@ class Replica:
         Each is (feed, seq, id), ascending: the entry that is missing, or the first missing ancestor
         of one that waits.
         """
-        return sorted(dict.fromkeys(self._lacking().values()))
+        found: dict[tuple[FeedId, int, bytes], None] = {}
+        for feed, place in self._named():
+            missing = self._retention.index.missing(feed, place.seq, place.id)
+            if missing is not None:
+                found[missing] = None
+        return sorted(found)
 
-    def lacking(self) -> list[tuple[FeedId, Place]]:
-        """Return the places that effective cuts and pins name and that are not held, ascending.
+    def pinned_below(self) -> list[tuple[FeedId, bytes]]:
+        """Return what pins name and is kept although superseded, by (feed, id).
 
-        Who holds the same says the same here, whatever waits; `wanted` is what to ask for.
+        It settles evidence that a snapshot or a higher incarnation superseded, and no tip shows it.
         """
-        return sorted(self._lacking())
+        found: dict[tuple[FeedId, bytes], None] = {}
+        for feed, place in self._named():
+            held = self._retention.index.feed(feed)
+            if held is not None and held.is_below_floor(place.seq) and self.entry(place.id):
+                found[feed, place.id] = None
+        return sorted(found)
 
-    def _lacking(self) -> dict[tuple[FeedId, Place], tuple[FeedId, int, bytes]]:
-        """Return what is named and not held, with what of it, or below it, is missing first."""
-        found: dict[tuple[FeedId, Place], tuple[FeedId, int, bytes]] = {}
+    def _named(self) -> Iterator[tuple[FeedId, Place]]:
+        """Yield what effective cuts and pins name."""
         for pair, ruling in self.authority.rulings.items():
             for place in ruling.named:
-                feed = FeedId(pair.key, place.lane, place.inc)
-                missing = self._retention.index.missing(feed, place.seq, place.id)
-                if missing is not None:
-                    found[feed, place] = missing
-        return found
+                yield FeedId(pair.key, place.lane, place.inc), place
 
     def drain_new(self) -> list[Entry]:
         """Return the entries kept since the last call, in that order: to persist and to pass on."""

@@ -122,9 +122,9 @@ def leaf_of(replica: Replica, feed: FeedId) -> Leaf:
 
 
 def lane_digest(replica: Replica, reach: Reach, lane: int) -> bytes:
-    """Return the digest of a lane's leaves, of what I want by id, and for AUTH of the root chain.
+    """Return the digest of a lane's leaves, and for AUTH of the root chain.
 
-    What only a pin keeps shows in no leaf: who lacks it differs by wanting it.
+    What only a pin keeps shows in no leaf, so it stands beside them: who lacks it asks by its id.
     """
     parts: list[bytes] = []
     if lane == Lane.AUTH:
@@ -136,8 +136,8 @@ def lane_digest(replica: Replica, reach: Reach, lane: int) -> bytes:
         parts.extend(tip.id for tip in leaf.tips)
         parts.extend(first + second for first, second in leaf.evidence)
     parts.extend(
-        place.id
-        for feed, place in replica.lacking()
+        identifier
+        for feed, identifier in replica.pinned_below()
         if feed.lane == lane and reach.shares(replica, feed)
     )
     return digest(SYNC_DIGEST, b"".join(parts))[:DIGEST_SIZE]

@@ -40,6 +40,8 @@ COPIED = ("crdt", "identity", "inference", "mesh", "tests", "tools", "pyproject.
 MUTANT_SECONDS_MAX = 120
 """A mutant may make code run for ever; one that takes longer counts as not caught."""
 CONTROL_SECONDS_MAX = 600
+STACK_SECONDS = 60
+"""A single test that takes longer says where it stands."""
 CONTROL = "(none: the code as it is)"
 PASSED, FAILED = 0, 1
 """pytest's exit statuses that mean what a mutant asks; any other is an error."""
@@ -83,7 +85,8 @@ def run_tests(root: Path, tests: Sequence[str], seconds_max: float) -> tuple[int
         pytest's exit status, None if time ran out; and what it printed.
     """
     options = ["-x", "-q", "-rfE", "--tb=no", "--no-header", "-p", "no:cacheprovider"]
-    command = [sys.executable, "-m", "pytest", *options, "-p", "tools.mutants_profile", *tests]
+    options += ["-p", "tools.mutants_profile", "-o", f"faulthandler_timeout={STACK_SECONDS}"]
+    command = [sys.executable, "-m", "pytest", *options, *tests]
     environment = {**os.environ, "MESH_HYPOTHESIS": "mutants", "COLUMNS": "1000"}
     environment.pop("PYTEST_ADDOPTS", None)
     try:
@@ -97,7 +100,9 @@ def run_tests(root: Path, tests: Sequence[str], seconds_max: float) -> tuple[int
             timeout=seconds_max,
             check=False,
         )
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as error:
+        output = error.stdout.decode(errors="replace") if error.stdout else ""
+        print(f"no end within {seconds_max} s, after:\n{output}", file=sys.stderr)
         return None, f"no end within {seconds_max} s"
     return ended.returncode, ended.stdout
 

@@ -221,12 +221,12 @@ EVENTS = (
     ),
     Mutant(
         "a forger uses up numbers",
-        "an event is remembered before its signature is checked",
+        "an event with a wrong signature is remembered as consumed",
         (
             Change(
                 ADMIT,
                 "        if not verify_event(event):\n",
-                "        self._consume(event, now)\n        if not verify_event(event):\n",
+                "        if not verify_event(event):\n            self._consume(event, now)\n",
             ),
         ),
         (ADMISSION, ADMISSION_LAWS),

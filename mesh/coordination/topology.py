@@ -15,6 +15,8 @@ each other although everybody is connected. So the links are chosen per topic:
 5. All live members form one ring in the order of a hash: the few long links for the topics of the
    whole fleet. A newcomer changes two of them.
 
+A fleet of at most `FULL_MESH_MAX` live members is linked completely, without these rules.
+
 The result is a pure function of (members, dark, salt): no negotiation, no leader. It holds no float
 and no set order, so every implementation computes the same links; a link is kept while either end
 wants it, hence two boxes whose views differ for a moment lose nothing. Dark members are left out,
@@ -30,6 +32,7 @@ split over 2 %, the worst 3.6 %. See docs/network.md, "Topic-aware topology".
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 __all__ = ["Link", "MemberPlace", "links", "links_of"]
 
@@ -38,6 +41,9 @@ Link = tuple[bytes, bytes]
 
 TOPIC_LINKS_MIN = 4
 """Links that each subscriber has within each of its topics, if the topic has as many others."""
+FULL_MESH_MAX = 16
+"""Live members up to which everybody is linked with everybody: no one then has more links than the
+largest degree that the rules below give, every flood arrives in one hop, and none is forwarded."""
 _DISTANCE_UNKNOWN = 1 << 60
 """Squared microdegrees; farther than any two points of the Earth."""
 _CIRCLE_E6 = 360_000_000
@@ -76,6 +82,8 @@ def links(
         salt: mixed into each hash, such as the fleet's namespace.
     """
     live = {peer: members[peer] for peer in sorted(members) if peer not in dark}
+    if len(live) <= FULL_MESH_MAX:
+        return tuple(combinations(live, 2))
     chosen = dict.fromkeys(_neighbour_links(live))
     candidates = _candidates(live, salt)
     wants = _want_masks(live)

@@ -139,12 +139,14 @@ class Scene:
                 yield mutate(self.rng, self.rng.choice(genuine))
             yield self.rng.choice((deep(9), deep(5000), b"", self.rng.randbytes(60)))
 
+    def messages(self) -> list[Message]:
+        """The messages in the recorded gossip: facts and events."""
+        return [m for body in self.genuine[GOSSIP_PROTOCOL] for m in decode_rpc(body)[0]]
+
     def spoilt_gossip(self) -> Iterator[bytes]:
         """Spoilt RPCs, and sound ones with spoilt messages in them."""
         spoilt = self.spoilt(GOSSIP_PROTOCOL)
-        said = [
-            message for body in self.genuine[GOSSIP_PROTOCOL] for message in decode_rpc(body)[0]
-        ]
+        said = self.messages()
         while True:
             yield next(spoilt)
             message = self.rng.choice(said)
@@ -211,16 +213,21 @@ async def scene(directory: Path) -> AsyncGenerator[Scene]:
             nursery = await stack.enter_async_context(trio.open_nursery())
             await found.stand()
             nursery.start_soon(found.listen)
-            await eventually(lambda: _hears(friend, found.victim), 20)
+            await stack.enter_async_context(rogues[0].node.nearby(NearMiss, within=600))
+            heard = (found.victim, rogues[0].node.public)
+            await eventually(lambda: all(_hears(friend, peer) for peer in heard), 20)
+            await friend.facts.runs()
+            await found.is_served()
+            await eventually(lambda: len(found.messages()) >= 2, 20)
             yield found
             nursery.cancel_scope.cancel()
 
 
-def _hears(friend: Node, victim: bytes) -> bool:
-    """Whether the friend knows that the victim wants its events."""
+def _hears(friend: Node, peer: bytes) -> bool:
+    """Whether the friend knows that a peer wants its events."""
     assert friend.place.cell is not None
     topic = f"/{friend.mind.replica.chain.genesis.ns.hex()}/e/{friend.place.cell.hex()[1:]}"
-    return victim in friend.mind._cores.router._table.subscribers.get(topic, {})
+    return peer in friend.mind._cores.router._table.subscribers.get(topic, {})
 
 
 async def test_a_box_goes_on_serving_whatever_it_is_sent(tmp_path: Path) -> None:
