@@ -2,7 +2,7 @@
 
 Each case runs the demo with six boxes and one thing broken; it must end with a non-zero exit code
 and name the claim that the broken thing belongs to. The control, with nothing broken, must end
-well. Run it with `make sabotage`, or one case with `make sabotage ARGS='--only swap_not_done'`.
+well: none of those claims may fail there. Run it with `make sabotage`, or one case with `make sabotage ARGS='--only swap_not_done'`.
 """
 
 import argparse
@@ -107,8 +107,9 @@ def play(case: Case, seed: int) -> tuple[bool, str, float, str]:
         code = run_demo(options, Console(file=output, width=100))
         failed = demo_run.json.loads(result.read_text())["failed"]
     seconds = time.monotonic() - start
-    named = [claim for claim in failed if case.claim and claim.startswith(case.claim)]
-    right = (code == 0 and not failed) if not case.claim else (code != 0 and bool(named))
+    judged = (case.claim,) if case.claim else tuple(other.claim for other in CASES if other.claim)
+    named = [claim for claim in failed if claim.startswith(judged)]
+    right = code != 0 and bool(named) if case.claim else not named
     return right and seconds <= SECONDS_MAX, ", ".join(failed) or "none", seconds, output.getvalue()
 
 
