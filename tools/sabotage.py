@@ -2,7 +2,8 @@
 
 Each case runs the demo with six boxes and one thing broken; it must end with a non-zero exit code
 and name the claim that the broken thing belongs to. The control, with nothing broken, must end
-well: none of those claims may fail there. Run it with `make sabotage`, or one case with `make sabotage ARGS='--only swap_not_done'`.
+well: none of those claims may fail there. Run it with `make sabotage`, or one case with
+`make sabotage ARGS='--only swap_not_done'`.
 """
 
 import argparse

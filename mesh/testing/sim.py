@@ -140,7 +140,8 @@ class Simulation:
         """Start a box from its disk."""
         node.life += 1
         node.timer_ns = None
-        rng = random.Random(f"{self.seed}/{node.name}/{node.life}")  # noqa: S311  (a seed decides it)
+        life = f"{self.seed}/{node.name}/{node.life}"
+        rng = random.Random(life)  # noqa: S311  (a seed decides it)
         now = self.instant(node)
         node.mind = assemble(
             node.config,
