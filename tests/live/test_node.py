@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 import trio
 
-from crdt.entry import Lane
+from crdt.entry import Entry, Lane
 from mesh.choreography.event_type import EventTypeError
 from mesh.choreography.scope import Reach
 from mesh.coordination.presence import Presence
+from mesh.mind.effects import Persist
 from mesh.net.errors import ListenError
 from mesh.node import Node, NodeError
 from mesh.node.facts import FactFailedError
+from mesh.node.storing import Storing
+from mesh.testing.disk import SimulatedDisk
+from tests.laws.writing import Fleet, put
 from tests.live.founded import MODEL, Founded, NearMiss
 from tests.live.waiting import eventually
 
@@ -193,3 +197,63 @@ async def test_what_cannot_be_done_is_said(founded: Founded) -> None:
                 pass
         with pytest.raises(EventTypeError):
             await node.publish("no event")
+
+
+def three_entries() -> list[Entry]:
+    fleet = Fleet()
+    first = fleet.write("me", put("x", 1))
+    second = fleet.write("me", put("x", 2), after=first)
+    fleet.write("other", put("x", 3))
+    return [first, second, fleet.entries[2]]
+
+
+async def test_what_is_to_be_stored_is_stored_in_the_order_in_which_it_was_asked() -> None:
+    """An own entry may follow one that a peer brought back in the same breath."""
+    brought, own, other = three_entries()
+    disk, told = SimulatedDisk(), list[object]()
+    storing = Storing(disk, told.append, lambda ticket, why: told.append((ticket, why)))
+    storing.put(Persist(1, (brought,)))
+    storing.put(Persist(2, (own,), own=True))
+    storing.put(Persist(3, (other,)))
+    await storing.flush()
+    assert told == [1, 2, 3]
+    assert set(disk.load().entries) == {brought, own, other}
+
+
+async def test_what_fails_of_ours_does_not_take_others_facts_along() -> None:
+    _, unlinked, other = three_entries()
+    disk, told, failed = SimulatedDisk(), list[int](), list[int]()
+    storing = Storing(disk, told.append, lambda ticket, _: failed.append(ticket))
+    storing.put(Persist(1, (unlinked,), own=True))
+    storing.put(Persist(2, (other,)))
+    await storing.flush()
+    await storing.flush()
+    assert (told, failed, storing.failures) == ([2], [1], 1)
+
+
+async def test_what_is_in_hand_when_a_node_is_closed_is_stored() -> None:
+    first, second, other = three_entries()
+    told: list[int] = []
+    disk = SimulatedDisk()
+
+    def first_then_close(ticket: int) -> None:
+        told.append(ticket)
+        nursery.cancel_scope.cancel()
+
+    storing = Storing(disk, first_then_close, lambda *_: None)
+    storing.put(Persist(1, (first,), own=True))
+    storing.put(Persist(2, (other,)))
+    storing.put(Persist(3, (second,), own=True))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(storing.run)
+    assert told == [1, 2, 3]
+
+
+async def test_a_box_too_far_behind_its_disk_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesh.node.storing.WAITING_MAX", 1)
+    first, _, other = three_entries()
+    failed: list[tuple[int, str]] = []
+    storing = Storing(SimulatedDisk(), lambda _: None, lambda *answer: failed.append(answer))
+    storing.put(Persist(1, (first,), own=True))
+    storing.put(Persist(2, (other,)))
+    assert [(ticket, "disk" in why) for ticket, why in failed] == [(2, True)]
