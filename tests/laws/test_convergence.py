@@ -259,4 +259,6 @@ def test_a_history_dealt_out_converges(case: Case) -> None:
 
 
 def box_standings(replica: Replica) -> list:
-    return [standing for pair, standing in replica.authority.standings.items() if "box" in pair.name]
+    return [
+        standing for pair, standing in replica.authority.standings.items() if "box" in pair.name
+    ]
