@@ -16,7 +16,7 @@ from crdt.evidence import PinRuling
 from crdt.excess import Excess
 from crdt.feed import Feed
 from crdt.index import PRUNED_LANES, Addition, EntryIndex
-from crdt.kinds import Kinds
+from crdt.kinds import Body, Kinds
 from crdt.known import KnownAuthors
 from crdt.quota import INCARNATIONS_MAX, SMALL, Limit, Run, run_of, run_of_status
 from crdt.standing import Ruling
@@ -64,6 +64,7 @@ class Retention:
             if isinstance(said, Grant):
                 self._root_grants.append(said)
                 self.known.hear_root(said)
+            self._keep_pinned(said)
         self._classify_crowded()
 
     def keep_whole(self, key: bytes) -> None:
@@ -141,7 +142,7 @@ class Retention:
         if feed.evidence() is not None:
             self._keep_evidence(feed)
         for linked in addition.linked:
-            self._keep_pinned(linked)
+            self._keep_pinned(self.index.body(linked) if linked.lane == Lane.AUTH else None)
         self._follow_grants()
         return addition
 
@@ -260,9 +261,8 @@ class Retention:
         for entry in members:
             self._hold(entry)
 
-    def _keep_pinned(self, entry: Entry) -> None:
+    def _keep_pinned(self, said: Body | None) -> None:
         """Keep what a pin names, if it waits below the floor of a feed that holds evidence."""
-        said = self.index.body(entry) if entry.lane == Lane.AUTH else None
         if isinstance(said, Pin):
             lane, inc, _, identifier = said.place
             feed = self.index.feed(FeedId(said.key, lane, inc))
