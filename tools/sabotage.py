@@ -102,7 +102,7 @@ def play(case: Case, seed: int) -> tuple[bool, str, float, str]:
             shuffle_weights(packaged_model_path(), model)
         result = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "result.json"
         options = DemoOptions(
-            boxes=6, seed=seed, act=case.act, incidents=2, json=result, model=model,
+            boxes=6, seed=seed, act=case.act, incidents=5, json=result, model=model,
             preload=case.preload,
         )  # fmt: skip
         code = run_demo(options, Console(file=output, width=100))
