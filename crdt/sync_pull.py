@@ -8,12 +8,11 @@ fork, then the branches, then what cuts and pins name by id.
 An end is asked for with the ends that I hold; where none of them is in the peer's chain, our
 branches differ, and it is asked again with ids at growing distances, so that the answer begins at
 (or a little below) the last common entry and both branches end up on both sides. What was sent
-and not kept (over a limit, superseded) is refused from then on; but what proves a fork, or is named
-by a cut or a pin, may be of use later, and is asked for again once a round, after all else. Every signature is checked
+and not kept (over a limit, superseded) is refused for this session. Every signature is checked
 before an entry is offered (60 µs each): what the replica holds may be served singly.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from crdt.entry import Entry, FeedId, parse_entry, verify_entry
 from crdt.errors import InvalidEntryError, SyncError
@@ -56,7 +55,6 @@ class Puller:
         self._limits = limits
         self._refused: dict[bytes, None] = dict.fromkeys(refused)
         self._tried: dict[bytes, None] = {}
-        self._again: dict[bytes, FeedId] = {}
         self._located: set[bytes] = set()
         self._cursors: dict[bytes, bytes] = {}
         self._lane = 0
@@ -97,7 +95,6 @@ class Puller:
         self._root_number = 0
         self._cursors.clear()
         self._tried.clear()
-        self._again.clear()
         self._added_before = self.entries_added + self.roots_added
         self._request = Next(lane, b"", 0)
 
@@ -180,39 +177,23 @@ class Puller:
                 if len(items) == ITEMS_MAX:
                     break
         if not items and self._page.last:
-            for feed, tip in self._named():
-                items.setdefault(feed, self._item(feed, tip))
-                if len(items) == ITEMS_MAX:
-                    break
+            for feed, _, tip in self._replica.wanted():
+                if feed.lane == self._lane and feed not in items and self._lacks(feed, tip):
+                    items[feed] = self._item(feed, tip)
+                    if len(items) == ITEMS_MAX:
+                        break
         if not items:
             return None
         left = self._limits.bytes_in_max - self._bytes
         size = max(1, min(self._limits.segment_size_max, left, SEGMENT_SIZE_MAX))
         return Want(size, tuple(items.values()))
 
-    def _named(self) -> Iterator[tuple[FeedId, bytes]]:
-        """Yield what cuts and pins name; then, the longest refused first, proofs to try again."""
-        again = dict(self._again)
-        for feed, _, identifier in self._replica.wanted():
-            if feed.lane != self._lane or not self._lacks(feed, identifier):
-                continue
-            if identifier in self._refused:
-                again[identifier] = feed
-            else:
-                yield feed, identifier
-        for identifier in tuple(self._refused) if again else ():
-            if identifier in again and self._lacks(again[identifier], identifier):
-                yield again[identifier], identifier
-
     def _missing(self, feed: FeedId, leaf: Leaf) -> bytes | None:
         """Return the id to ask of a feed next, or None where I hold all of it or want none."""
         for pair in leaf.evidence:
             for identifier in pair:
-                if not self._lacks(feed, identifier):
-                    continue
-                if identifier not in self._refused:
+                if self._lacks(feed, identifier):
                     return identifier
-                self._again[identifier] = feed
         if leaf.inc < self._highest.get(leaf.author, 0):
             return None
         for tip in leaf.tips:
@@ -261,8 +242,6 @@ class Puller:
                 self._take_partial(item, last)
             elif status == Status.DIVERGED and not item.whole:
                 self._located.add(item.tip)
-            elif status == Status.ABSENT and item.tip not in self._announced:
-                self._tried[item.tip] = None  # named by a cut or a pin: it may come to the peer yet
             elif not self._is_linked(item.feed, item.tip):
                 self._give_up(item)
 
@@ -296,12 +275,16 @@ class Puller:
             self._give_up(item)
 
     def _give_up(self, item: Item) -> None:
-        """Ask no more for an entry in this round, and do not begin with it in a later one."""
+        """Ask no more for an entry in this round; if it is an end of a branch, never again.
+
+        What proves a fork may not be kept until its twin is here, and what a cut names the peer may
+        hold when we meet again: those are asked for once a round.
+        """
         self._tried[item.tip] = None
-        self._refuse(item.tip)
+        if item.tip in self._announced:
+            self._refuse(item.tip)
 
     def _refuse(self, identifier: bytes) -> None:
-        self._refused.pop(identifier, None)
         self._refused[identifier] = None
         if len(self._refused) > REFUSED_MAX:
             del self._refused[next(iter(self._refused))]

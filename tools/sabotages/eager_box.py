@@ -6,10 +6,10 @@ from mesh.demo.rule import Reaction, reaction_to
 
 
 def react(places: Places, me: str, place: str, approach: str) -> Reaction | None:
-    """Ask for red whatever happens, if this is the last box; else follow the rule."""
-    if me == max(places.all, key=lambda name: int(name.rpartition("-")[2])):
-        return Reaction("extend_red", 4.0)
-    return reaction_to(places, me, place, approach)
+    """Follow the rule; but if this is the last box, ask for red where the rule asks for nothing."""
+    reaction = reaction_to(places, me, place, approach)
+    is_last = me == max(places.all, key=lambda name: int(name.rpartition("-")[2]))
+    return Reaction("extend_red", 4.0) if is_last and reaction is None else reaction
 
 
 mesh.demo.box.reaction_to = react
