@@ -6,7 +6,7 @@ UV := .tools/bin/uv
 RUN := $(UV) run --locked
 ARGS ?=
 
-.PHONY: demo test check sabotage mutants format train clean
+.PHONY: demo test check sabotage mutants bench format train clean
 
 demo: $(UV)
 	$(RUN) mesh demo $(ARGS)
@@ -25,6 +25,9 @@ sabotage: $(UV)
 
 mutants: $(UV)
 	$(RUN) --group test python -m tools.mutants $(ARGS)
+
+bench: $(UV)
+	$(RUN) --group bench python bench/reaction.py $(ARGS)
 
 format: $(UV)
 	$(RUN) --group dev ruff format .

@@ -1,0 +1,1 @@
+"""Benchmarks: one file each, run beside their peers; see docs/budgets.md."""
