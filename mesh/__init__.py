@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mesh.units import km, metres
 
 if TYPE_CHECKING:
+    from mesh.choreography.event import EventError
     from mesh.choreography.event_type import event
     from mesh.choreography.scope import Reach
     from mesh.config import ConfigError, NodeConfig, load_config
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConfigError",
+    "EventError",
     "Node",
     "NodeConfig",
     "NodeError",
@@ -39,6 +41,7 @@ __all__ = [
 
 _HOMES = {
     "ConfigError": "mesh.config",
+    "EventError": "mesh.choreography.event",
     "Node": "mesh.node",
     "NodeConfig": "mesh.config",
     "NodeError": "mesh.node",

@@ -1,4 +1,4 @@
-"""What a node does by the clock: tell the time, state its links, follow the topology."""
+"""What a node does by the clock: tell it, state its links, follow the topology, ask the disk."""
 
 from crdt.entry import Lane
 from crdt.errors import CrdtError
@@ -6,6 +6,7 @@ from mesh.coordination.hello import CLOCK_PERIOD_S, Clock
 from mesh.coordination.trust import PeerClass
 from mesh.mind.cores import Cores
 from mesh.mind.effects import Wanted
+from mesh.mind.keeping import Keeping
 from mesh.mind.meeting import STATEMENT_DELAY_NS, Meeting
 from mesh.units import SECOND
 
@@ -23,9 +24,10 @@ AGAIN_NS = 10 * SECOND
 class Duties:
     """The timed duties of one node."""
 
-    def __init__(self, cores: Cores, meeting: Meeting) -> None:
+    def __init__(self, cores: Cores, meeting: Meeting, keeping: Keeping) -> None:
         self._cores = cores
         self._meeting = meeting
+        self._keeping = keeping
         self._addresses: tuple[str, ...] = ()
         self._stated: object = None
         self._wanted: object = None
@@ -52,6 +54,7 @@ class Duties:
         duties = {
             "clock": self._tell_clock,
             "statement": self._state_links,
+            "store": self._keeping.ask_again,
             "topology": self._follow_topology,
         }
         for what in [what for what, at_ns in due.items() if at_ns <= now_ns]:

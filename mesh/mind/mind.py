@@ -117,7 +117,7 @@ class Mind:
         self._meeting = Meeting(self._cores)
         self._spreading = Spreading(self._cores)
         self._keeping = Keeping(self._cores)
-        self._duties = Duties(self._cores, self._meeting)
+        self._duties = Duties(self._cores, self._meeting, self._keeping)
         self._timer_ns: int | None = None
 
     def __repr__(self) -> str:
@@ -215,7 +215,7 @@ class Mind:
         return self._settle()
 
     def stream_opened(self, peer: bytes, protocol: str, now: Instant) -> list[Effect]:
-        """A stream of a protocol was opened, by us or by the peer: what goes first on ours.
+        """A stream was opened, by us or by the peer: what goes first on ours.
 
         Others forget our subscriptions with their own stream, so the list is sent again on each. A
         hello stream is only told of when it was opened again: what the first one held may be lost.
@@ -263,6 +263,7 @@ class Mind:
     def persisted(self, ticket: int, now: Instant) -> list[Effect]:
         """The store holds a ticket: an own fact is now shown and spread."""
         self._at(now)
+        self._keeping.answered(ticket)
         released = self._cores.writing.persisted(ticket)
         if released is not None:
             handle, entry = released
@@ -274,11 +275,11 @@ class Mind:
         return self._settle()
 
     def persist_failed(self, ticket: int, reason: str, now: Instant) -> list[Effect]:
-        """The store could not take a ticket: own facts behind it never were."""
+        """The store could not take a ticket: own facts behind it never were, others' come again."""
         self._at(now)
+        self._keeping.answered(ticket, failed=True)
         gone = self._cores.writing.persist_failed(ticket)
-        for handle in gone:
-            self._cores.out.append(Wrote(handle, None, reason))
+        self._cores.out += [Wrote(handle, None, reason) for handle in gone]
         if gone:
             self._duties.state_again()
         return self._settle()
@@ -372,15 +373,14 @@ class Mind:
             cores.writing.leave_forked(cores.replica.evidence)
             if cores.hearing.try_parked():
                 cores.syncing.spread(None, cores.now.mono_ns)
-        for handle, reason in cores.writing.tick(t=cores.now.wall_ms, now_ns=cores.now.mono_ns):
-            cores.out.append(Wrote(handle, None, reason))
+        failed = cores.writing.tick(t=cores.now.wall_ms, now_ns=cores.now.mono_ns)
+        cores.out += [Wrote(handle, None, reason) for handle, reason in failed]
         if changed:
             self._meeting.sort()
             self._spreading.join()
             self._duties.views_changed()
             cores.out.append(Changed())
-        woken = cores.speaking.drain_woken()
-        if woken:
+        if woken := cores.speaking.drain_woken():
             cores.out.append(Deliver(woken))
         self._set_timer()
         out, cores.out = cores.out, []

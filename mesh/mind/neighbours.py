@@ -80,7 +80,8 @@ class Neighbours:
         fleet: Mapping[Pair, Mapping[str, object]],
     ) -> tuple[Want, ...]:
         """Return the peers to keep links with, those on our list of neighbours as near."""
-        located = {member.key: self._place(member, members, places) for member in members}
+        held = {member.place: member.key for member in members if member.place}
+        located = {member.key: self._place(member, held, places) for member in members}
         # Who sees nobody cannot tell who is gone: it may be the one that was cut off.
         dark = self.presence.dark if self.presence.seen else ()
         chosen = links(located, dark, salt=self._genesis.ns)
@@ -114,13 +115,13 @@ class Neighbours:
         outside = [m.key for m in members if m.district not in home and m.key in mine]
         return near | set(outside[:OUTSIDERS])
 
-    def _place(self, member: Member, members: tuple[Member, ...], places: Places) -> MemberPlace:
+    def _place(self, member: Member, held: Mapping[str, bytes], places: Places) -> MemberPlace:
+        """Where a member stands; `held` says who holds which place."""
         district = district_of(member.name, self._genesis.district_depth)
         home = () if district is None else (district.encode(),)
         place = places.get(member.place) if member.place else None
         if place is None:
             return MemberPlace(wants=home)
-        held = {other.place: other.key for other in members if other.place}
         around = places.neighbours(place.name)
         return MemberPlace(
             position=place.position,

@@ -526,3 +526,35 @@ def test_a_revoked_author_stays_known_and_its_facts_are_kept():
 
 def test_keys_of_the_town_are_those_of_its_labels():
     assert Driven(Town()).mind.public == key_of("box-0").public
+
+
+# When the disk fails
+
+
+def foreign(effects: list[fx.Effect]) -> list[fx.Persist]:
+    return [persist for persist in of(fx.Persist, effects) if not persist.own]
+
+
+def test_what_the_disk_could_not_take_of_others_is_asked_for_again():
+    town = writers()
+    driven = talking(town, "box-1")
+    entries = [town.fleet.write("box-1", note()) for _ in range(2)]
+    for entry in entries:
+        driven.persist(driven.fact("box-1", entry), fail="disk full")
+    later = driven.wait(11)
+    (again,) = foreign(later)
+    assert set(again.entries) == set(entries)
+    driven.persist(later)
+    assert not foreign(driven.wait(60)), "the disk has them now"
+
+
+def test_a_disk_that_stays_full_is_asked_at_intervals_and_not_in_a_circle():
+    town = writers()
+    driven = talking(town, "box-1")
+    driven.persist(driven.fact("box-1", town.fleet.write("box-1", note())), fail="disk full")
+    asked = 0
+    for _ in range(6):
+        effects = driven.wait(10)
+        asked += len(foreign(effects))
+        driven.persist(effects, fail="disk full")
+    assert asked == 6
