@@ -271,8 +271,8 @@ class _Fold:
             if ruling is not None:
                 holder.pins[identifier] = ruling
         if not holder.cuts:
-            twinned = self.index.twinned(key)
-            holder.undecided = any(holder.is_open(feed, feed.id in past) for feed in twinned)
+            feeds = self.index.judged(key).values()
+            holder.undecided = any(holder.is_open(feed, feed.id in past) for feed in feeds)
 
     def contest(self, claims: list[_Claim]) -> None:
         """Rule 3: two keys at the winning epoch, neither revoked, are contested."""
@@ -297,9 +297,8 @@ class _Fold:
         key = holder.pair.key
         feeds = self.index.lane(key, Lane.AUTH)
         if holder.cuts:
-            listed = [
-                feed for feed in feeds if (int(Lane.AUTH), feed.id.inc) in holder.cuts[0].lines
-            ]
+            lines = holder.cuts[0].lines
+            listed = [feed for feed in feeds if (int(Lane.AUTH), feed.id.inc) in lines]
             for entry in chain.from_iterable(feed.linked() for feed in listed):
                 if all(cut.covers(entry) for cut in holder.cuts):
                     yield entry
@@ -307,8 +306,9 @@ class _Fold:
         totals = self.index.totals(key, Lane.AUTH)
         exempt = holder.is_pinned if holder.pins else None
         run = run_of(feeds, totals, limit_for(holder.capabilities), exempt)
+        judged = self.index.judged(key)
         for feed in feeds:
-            evidence = feed.evidence()
+            evidence = feed.evidence() if feed.id in judged else None
             for entry in feed.linked():
                 if holder.voids(entry, evidence):
                     continue

@@ -18,10 +18,19 @@ from identity.encoding import Value
 from identity.genesis import RootItem, RootStatement
 from identity.keys import SIGNATURE_SIZE
 
-__all__ = ["PRUNED_LANES", "Addition", "EntryIndex", "Totals", "entry_size"]
+__all__ = [
+    "EVIDENCE_FEEDS_MAX",
+    "PRUNED_LANES",
+    "Addition",
+    "EntryIndex",
+    "Totals",
+    "entry_size",
+]
 
 PRUNED_LANES = (Lane.STATE, Lane.FLEET)
 """Lanes of which only the last snapshot and what follows is held."""
+EVIDENCE_FEEDS_MAX = 64
+"""Feeds of one key and lane, the lowest incarnations, whose evidence counts and is kept."""
 
 
 class Addition(NamedTuple):
@@ -69,8 +78,8 @@ class EntryIndex:
         self._totals: dict[tuple[bytes, int], Totals] = {}
         self._twinned: dict[bytes, dict[FeedId, None]] = {}
         self._bodies: dict[bytes, Body | None] = {}
-        self.named: dict[bytes, None] = {}
-        """Entries that pins name, whether or not these count."""
+        self.named: dict[bytes, int] = {}
+        """Entries that held pins name, whether or not these count, and how many do."""
 
     @classmethod
     def of(
@@ -122,7 +131,14 @@ class EntryIndex:
 
     def _note_pin(self, said: Body | None) -> None:
         if isinstance(said, Pin):
-            self.named[said.place.id] = None
+            self.named[said.place.id] = self.named.get(said.place.id, 0) + 1
+
+    def _forget_body(self, entry: Entry) -> None:
+        said = self._bodies.pop(entry.id, None)
+        if isinstance(said, Pin) and entry.lane == Lane.AUTH:
+            self.named[said.place.id] -= 1
+            if not self.named[said.place.id]:
+                del self.named[said.place.id]
 
     def _supersede(self, feed: Feed, floor: int | None, dropped: list[Entry]) -> list[Feed]:
         """Take back what the first entry or a snapshot of a pruned feed takes the place of."""
@@ -145,7 +161,7 @@ class EntryIndex:
         self._count(before, -1)
         self._count(feed.linked(), 1)
         for entry in gone:
-            self._bodies.pop(entry.id, None)
+            self._forget_body(entry)
         if len(feed):
             self._note_twins(feed)
         else:
@@ -203,7 +219,7 @@ class EntryIndex:
         by_feed: dict[FeedId, list[bytes]] = {}
         for entry in entries:
             by_feed.setdefault(entry.feed, []).append(entry.id)
-            self._bodies.pop(entry.id, None)
+            self._forget_body(entry)
         for identifier, gone in by_feed.items():
             feed = self._feeds[identifier]
             before = list(feed.linked())
@@ -261,6 +277,20 @@ class EntryIndex:
     def twinned(self, author: bytes) -> list[Feed]:
         """Return a key's feeds that hold evidence, in order."""
         return [self._feeds[identifier] for identifier in sorted(self._twinned.get(author, ()))]
+
+    def judged(self, author: bytes) -> dict[FeedId, Feed]:
+        """Return those of the feeds with evidence where it counts: in each lane the lowest.
+
+        Other evidence is held by chance: whether it waits here or was never sent is no property of
+        what is kept.
+        """
+        seen: dict[int, int] = {}
+        found: dict[FeedId, Feed] = {}
+        for feed in self.twinned(author):
+            seen[feed.id.lane] = seen.get(feed.id.lane, 0) + 1
+            if seen[feed.id.lane] <= EVIDENCE_FEEDS_MAX:
+                found[feed.id] = feed
+        return found
 
     def is_twinned(self, author: bytes) -> bool:
         """Whether any feed of a key holds evidence."""

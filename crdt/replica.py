@@ -74,6 +74,7 @@ class Replica:
         self._registers: Mapping[str, Register] | None = None
         self._status = {lane: _StatusCache() for lane in PRUNED_LANES}
         self._folds = 0
+        self._version = 0
 
     # Offering
 
@@ -121,6 +122,7 @@ class Replica:
     def keep_whole(self, key: bytes) -> None:
         """Keep all of a key's feeds from now on, whatever the limits: for one's own issuers."""
         self._retention.keep_whole(key)
+        self._version += 1
 
     def has_signature(self, identifier: bytes) -> bool:
         """Whether an entry's own signature is good: ask before it is served or gossiped singly.
@@ -147,6 +149,7 @@ class Replica:
     def _forget_authority(self) -> None:
         self._authority = None
         self._registers = None
+        self._version += 1
 
     def _make_room(self) -> None:
         """Drop entries that wait, after those were kept that seniors' rulings cover."""
@@ -156,6 +159,14 @@ class Replica:
         self._forget_authority()
 
     # Views
+
+    @property
+    def version(self) -> int:
+        """A number that grows with all that may decide what of an author is kept.
+
+        Until then what was offered in vain is offered in vain again.
+        """
+        return self._version
 
     @property
     def authority(self) -> Authority:
@@ -214,6 +225,10 @@ class Replica:
         """Whether a chain of grants reaches a key, cuts and revocations aside."""
         return key in self._retention.known
 
+    def holds(self, identifier: bytes) -> bool:
+        """Whether an entry is in memory, kept or waiting: for its twin, for what is before it."""
+        return self._retention.holds(identifier)
+
     def entry(self, identifier: bytes) -> Entry | None:
         """Return a kept entry."""
         return self._retention.kept.get(identifier)
@@ -247,7 +262,7 @@ class Replica:
         return min(tips, key=lambda entry: (-entry.seq, entry.id), default=None)
 
     def walk(self, feed: FeedId, tip: bytes, below: int | None = None) -> Iterator[Entry]:
-        """Yield the kept linked entry `tip` of a feed and its ancestors, newest first.
+        """Yield the kept linked entry `tip` of a feed and its linked ancestors, newest first.
 
         Args:
             feed: where to look.
@@ -261,7 +276,7 @@ class Replica:
         if not self._retention.is_on_line(entry):
             return
         at: Entry | None = entry
-        while at is not None:
+        while at is not None and held.is_linked(at):
             if below is None or at.seq < below:
                 yield at
             at = held.get(at.prev)
@@ -282,7 +297,7 @@ class Replica:
         The smallest is one pair of all that is held, and one of what no snapshot superseded. Each
         pair is ascending by id, the pairs by (seq, ids).
         """
-        held = self._retention.index.feed(feed)
+        held = self._retention.index.judged(feed.author).get(feed)
         smallest = (held.evidence(), held.live_evidence()) if held is not None else ()
         pairs = {(pair[0].seq, pair[0].id, pair[1].id): pair for pair in smallest if pair}
         if not pairs:

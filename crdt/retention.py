@@ -22,10 +22,8 @@ from crdt.quota import INCARNATIONS_MAX, SMALL, Limit, Run, run_of, run_of_statu
 from crdt.standing import Ruling
 from identity.genesis import RootStatement
 
-__all__ = ["EVIDENCE_FEEDS_MAX", "Retention"]
+__all__ = ["Retention"]
 
-EVIDENCE_FEEDS_MAX = 64
-"""Feeds of one key and lane, the lowest incarnations, whose evidence is kept outside the limits."""
 FORK_DISTANCE_MAX = 64
 """Entries between a pinned one and the fork above it that are kept outside the limits."""
 
@@ -247,12 +245,12 @@ class Retention:
 
     def _keep_evidence(self, feed: Feed) -> None:
         """Keep the smallest evidence of a feed, live and superseded, whatever the limits."""
-        place = (feed.id.author, feed.id.lane)
-        twinned = [each for each in self.index.twinned(place[0]) if each.id.lane == place[1]]
-        for released in twinned[EVIDENCE_FEEDS_MAX:]:
-            self._release(released, ())
+        judged = self.index.judged(feed.id.author)
+        for other in self.index.twinned(feed.id.author):
+            if other.id not in judged:
+                self._release(other, ())
         proofs: list[Entry] = []
-        if feed in twinned[:EVIDENCE_FEEDS_MAX]:
+        if feed.id in judged:
             proofs += (*(feed.evidence() or ()), *(feed.live_evidence() or ()))
             proofs += [e for e in feed.below_floor() if e.id in self.index.named]
         strays = self._strays.get(feed.id, ())

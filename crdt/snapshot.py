@@ -71,7 +71,7 @@ def status_of(index: EntryIndex, feed: Feed, pin: PinRuling | None = None) -> To
     """Return what a feed states, undecided evidence apart: of a fork, the pinned line."""
     totals = index.totals(feed.id.author, feed.id.lane)
     run = run_of_status(feed, totals, pin.named.holds if pin is not None else None)
-    forked = feed.live_evidence() is not None
+    forked = feed.live_evidence() is not None and feed.id in index.judged(feed.id.author)
     topics: dict[str, object] = {}
     for entry in feed.linked():
         if pin is not None and forked and not pin.exempt.holds(entry):

@@ -12,15 +12,13 @@ same machine; the initiator only speaks first. A session is a sequence of rounds
 A lane to which a whole round added nothing on either side is settled: what still differs there is
 what the two do not both keep. Equal digests, settled lanes, a spent budget or `ROUNDS_MAX` rounds
 end the session. It holds no truth of its own: cut off anywhere, the next session goes on from what
-the replica holds, and `refused` tells it what not to ask again.
+the replica holds, and `refused` tells it what not to ask again until a view changed.
 
 Whoever runs sessions: one per peer at a time, started on connect and every 1 to 5 minutes; end one
 that is silent for some seconds; and when one ends with `statistics().entries_added`, start one with
 every *other* linked peer at once (at most one a peer and 250 ms): that is how a healed cut spreads
 inwards. See docs/records.md, "Sync".
 """
-
-from collections.abc import Iterable
 
 from crdt.entry import Entry
 from crdt.errors import SyncError
@@ -39,11 +37,11 @@ from crdt.sync_messages import (
     Summary,
     Want,
 )
-from crdt.sync_pull import Puller
+from crdt.sync_pull import Puller, Refused
 from crdt.sync_serve import Server
 from crdt.sync_vector import Reach, summarise
 
-__all__ = ["Reach", "SyncLimits", "SyncSession", "SyncStatistics"]
+__all__ = ["Reach", "Refused", "SyncLimits", "SyncSession", "SyncStatistics"]
 
 
 class SyncSession:
@@ -54,7 +52,7 @@ class SyncSession:
         reach: what travels between the two, as this side sees it.
         initiator: whether this side speaks first.
         limits: the budget; the member's by default.
-        refused: ids that earlier sessions with this peer brought and the replica did not keep.
+        refused: what earlier sessions of this replica with this peer learned.
     """
 
     def __init__(
@@ -64,14 +62,14 @@ class SyncSession:
         reach: Reach,
         initiator: bool,
         limits: SyncLimits | None = None,
-        refused: Iterable[bytes] = (),
+        refused: Refused | None = None,
     ) -> None:
         budget = limits or SyncLimits.member()
         self._replica = replica
         self._reach = reach
         self._initiator = initiator
         self._server = Server(replica, reach, budget)
-        self._puller = Puller(replica, reach, budget, refused)
+        self._puller = Puller(replica, reach, budget, refused or {})
         self._rounds = 0
         self._bytes_in = 0
         self._bytes_out = 0
@@ -106,8 +104,8 @@ class SyncSession:
         return not self._puller.is_waiting
 
     @property
-    def refused(self) -> tuple[bytes, ...]:
-        """Ids to hand to the next session with this peer."""
+    def refused(self) -> Refused:
+        """What to hand to the next session with this peer."""
         return self._puller.refused
 
     def drain_added(self) -> list[Entry]:

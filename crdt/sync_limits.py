@@ -2,7 +2,8 @@
 
 A session that spends its budget ends in order and says so; what it brought is kept, so the next one
 begins where it ended. Memory of a session is one page of leaves, one root statement being put
-together, and `REFUSED_MAX` ids; nothing else grows with what a peer sends.
+together, and at most `REFUSED_MAX` ids that were asked for in vain, in this round and before it;
+nothing else grows with what a peer sends.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ __all__ = ["ROUNDS_MAX", "SyncLimits", "SyncStatistics"]
 ROUNDS_MAX = 32
 """Most rounds of a session; each round but the last brings something or settles a lane."""
 REFUSED_MAX = 4096
-"""Ids remembered as offered by the peer and not kept by us; the oldest are asked for again."""
+"""Ids remembered as offered by the peer and not kept by us; the oldest are asked for again.
+
+Also most ids asked for in vain in one round, after which it asks for nothing more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,7 @@ class SyncLimits:
         pages_max: pages of leaves read, some 2,500 feeds each.
         bytes_out_max: bytes of entries and root statements (≤ 1 MiB each) after which requests are
             refused.
-        entries_in_max: received entries (a signature check of 60 µs each) after which likewise.
+        entries_in_max: new entries (a signature check of 60 µs each) after which likewise.
         requests_max: requests answered.
         steps_max: links followed and feeds listed while answering; at least a whole feed (65,536).
         segment_size_max: bytes of entries asked for at once; 64 KiB ≈ 200 entries ≈ 15 ms work.

@@ -7,12 +7,20 @@ fork, then the branches, then what cuts and pins name by id.
 
 An end is asked for with the ends that I hold; where none of them is in the peer's chain, our
 branches differ, and it is asked again with ids at growing distances, so that the answer begins at
-(or a little below) the last common entry and both branches end up on both sides. What was sent
-and not kept (over a limit, superseded) is refused for this session. Every signature is checked
-before an entry is offered (60 µs each): what the replica holds may be served singly.
+(or a little below) the last common entry and both branches end up on both sides.
+
+What was sent and not kept (over a limit, superseded) may be of use later: a cut or a pin covers it,
+a grant raises the limit. So an end of a branch is *refused* only until the replica's version grows,
+and then asked for again, after all that is new: junk delays nothing. What proves a fork or is named
+by id, which the peer may get meanwhile, is asked for in every round. Within a round nothing is
+asked for twice in vain, so it ends; a session has a bounded number of rounds, bytes and entries.
+
+Every signature is checked before an entry is offered (60 µs each): what the replica holds may be
+served singly.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from crdt.entry import Entry, FeedId, parse_entry, verify_entry
 from crdt.errors import InvalidEntryError, SyncError
@@ -32,14 +40,18 @@ from crdt.sync_messages import (
     RootWant,
     Segment,
     Status,
+    Tip,
     Want,
 )
 from crdt.sync_vector import LANES_PRUNED, Reach, is_stale, locator
 from identity.errors import InvalidRootError
 from identity.genesis import ROOT_SIZE_MAX, RootVerdict, parse_root_statement
 
-__all__ = ["Puller"]
+__all__ = ["Puller", "Refused"]
 
+Refused = Mapping[bytes, int | None]
+"""Ids that were sent and not kept, the latest last, each with the replica's version at that time:
+it is asked for again when that has grown. None for a root statement, which nothing makes useful."""
 Request = Next | Want | RootWant | Done
 Answer = Page | Segment | RootPart | Busy
 
@@ -48,18 +60,19 @@ class Puller:
     """Asks one peer for what its leaves show and `replica` lacks, one request at a time."""
 
     def __init__(
-        self, replica: Replica, reach: Reach, limits: SyncLimits, refused: Iterable[bytes]
+        self, replica: Replica, reach: Reach, limits: SyncLimits, refused: Refused
     ) -> None:
         self._replica = replica
         self._reach = reach
         self._limits = limits
-        self._refused: dict[bytes, None] = dict.fromkeys(refused)
+        self._refused: dict[bytes, int | None] = dict(refused)
         self._tried: dict[bytes, None] = {}
         self._located: set[bytes] = set()
-        self._cursors: dict[bytes, bytes] = {}
+        self._cursors: dict[bytes, Tip] = {}
         self._lane = 0
         self._page: Page | None = None
         self._announced: set[bytes] = set()
+        self._proofs: set[bytes] = set()
         self._highest: dict[bytes, int] = {}
         self._roots: tuple[bytes, ...] = ()
         self._root_wire = bytearray()
@@ -78,9 +91,9 @@ class Puller:
         self.exhausted = False
 
     @property
-    def refused(self) -> tuple[bytes, ...]:
+    def refused(self) -> Refused:
         """Ids that were sent and not kept, the latest last."""
-        return tuple(self._refused)
+        return MappingProxyType(self._refused)
 
     @property
     def is_waiting(self) -> bool:
@@ -149,6 +162,7 @@ class Puller:
         self._pages += 1
         self._page = page
         self._announced = {tip.id for leaf in page.leaves for tip in leaf.tips}
+        self._proofs = {proof for leaf in page.leaves for pair in leaf.evidence for proof in pair}
         self._highest = {}
         if self._lane in LANES_PRUNED:
             for feed in self._replica.feeds():
@@ -168,40 +182,58 @@ class Puller:
         """Return a request for what the page shows and I lack, at most one chain a feed."""
         if self._page is None:
             return None
-        items: dict[FeedId, Item] = {}
-        for leaf in self._page.leaves:
-            feed = FeedId(leaf.author, self._lane, leaf.inc)
-            tip = self._missing(feed, leaf)
-            if tip is not None:
-                items[feed] = self._item(feed, tip)
-                if len(items) == ITEMS_MAX:
-                    break
-        if not items and self._page.last:
-            for feed, _, tip in self._replica.wanted():
-                if feed.lane == self._lane and feed not in items and self._lacks(feed, tip):
-                    items[feed] = self._item(feed, tip)
-                    if len(items) == ITEMS_MAX:
-                        break
+        items = (
+            self._first(self._shown(self._page, again=False))
+            or self._first(self._named(self._page))
+            or self._first(self._shown(self._page, again=True))
+        )
         if not items:
             return None
         left = self._limits.bytes_in_max - self._bytes
         size = max(1, min(self._limits.segment_size_max, left, SEGMENT_SIZE_MAX))
         return Want(size, tuple(items.values()))
 
-    def _missing(self, feed: FeedId, leaf: Leaf) -> bytes | None:
+    def _first(self, missing: Iterable[tuple[FeedId, bytes]]) -> dict[FeedId, Item]:
+        items: dict[FeedId, Item] = {}
+        for feed, tip in missing:
+            if feed not in items:
+                items[feed] = self._item(feed, tip)
+            if len(items) == ITEMS_MAX:
+                break
+        return items
+
+    def _shown(self, page: Page, *, again: bool) -> Iterator[tuple[FeedId, bytes]]:
+        """Yield what leaves show and I lack: first what is new, then what was once refused."""
+        for leaf in page.leaves:
+            feed = FeedId(leaf.author, self._lane, leaf.inc)
+            tip = self._missing(feed, leaf, again=again)
+            if tip is not None:
+                yield feed, tip
+
+    def _named(self, page: Page) -> Iterator[tuple[FeedId, bytes]]:
+        """Yield, beside the last page, what cuts and pins name and I lack."""
+        for feed, _, tip in self._replica.wanted() if page.last else ():
+            if feed.lane == self._lane and self._lacks(feed, tip):
+                yield feed, tip
+
+    def _missing(self, feed: FeedId, leaf: Leaf, *, again: bool) -> bytes | None:
         """Return the id to ask of a feed next, or None where I hold all of it or want none."""
         for pair in leaf.evidence:
             for identifier in pair:
-                if self._lacks(feed, identifier):
+                if not self._replica.holds(identifier) and self._may_ask(feed, identifier):
                     return identifier
         if leaf.inc < self._highest.get(leaf.author, 0):
             return None
         for tip in leaf.tips:
             if self._is_linked(feed, tip.id) or is_stale(self._replica, feed, tip):
                 continue
-            if tip.id not in self._refused and self._may_ask(feed, tip.id):
+            refused = tip.id in self._refused
+            if refused is again and self._may_ask(feed, tip.id) and not self._is_refused(tip.id):
                 return tip.id
         return None
+
+    def _is_refused(self, identifier: bytes) -> bool:
+        return self._refused.get(identifier) == self._replica.version
 
     def _is_linked(self, feed: FeedId, identifier: bytes) -> bool:
         """Whether an entry is held with all its ancestors; evidence may be held without."""
@@ -214,13 +246,14 @@ class Puller:
         """Whether an entry was not asked for in vain in this round, and would be stored."""
         return (
             identifier not in self._tried
+            and len(self._tried) < REFUSED_MAX
             and self._replica.is_known_author(feed.author)
             and self._reach.shares(self._replica, feed)
         )
 
     def _item(self, feed: FeedId, tip: bytes) -> Item:
         located = tip in self._located
-        have = dict.fromkeys([self._cursors[tip]] if tip in self._cursors else ())
+        have = dict.fromkeys([self._cursors[tip].id] if tip in self._cursors else ())
         have.update(
             dict.fromkeys(
                 locator(self._replica, feed)
@@ -254,9 +287,9 @@ class Puller:
             raise SyncError(f"entry of fleet {entry.ns.hex()}: expected ours")
         if entry.feed not in asked:
             raise SyncError(f"{entry!r} was not asked for")
-        self.entries_received += 1
         self._bytes += len(wire)
         if self._replica.entry(entry.id) is None:
+            self.entries_received += 1
             if not verify_entry(entry):
                 raise SyncError(f"{entry!r} has a wrong signature")
             if self._replica.offer(entry) is Offer.STORED:
@@ -265,27 +298,42 @@ class Puller:
         return entry
 
     def _take_partial(self, item: Item, last: Entry | None) -> None:
-        """Go on above the last entry that came, if that is further than the last time."""
-        kept = (
-            last is not None and last.feed == item.feed and self._replica.entry(last.id) is not None
-        )
-        if last is not None and kept and self._cursors.get(item.tip) != last.id:
-            self._cursors[item.tip] = last.id
+        """Go on above the last entry that came, if that is further than the last time.
+
+        What is not kept leads to no end of a branch that would be. But it may lead to a proof, or
+        to what a cut or a pin names, and wait until that is here: then all of it is kept.
+        """
+        before = self._cursors.get(item.tip)
+        if (
+            last is not None
+            and last.feed == item.feed
+            and (before is None or last.seq > before.seq)
+            and (self._keeps(last.id) or self._is_named(item.tip))
+        ):
+            self._cursors[item.tip] = Tip(last.seq, last.id)
         else:
             self._give_up(item)
 
-    def _give_up(self, item: Item) -> None:
-        """Ask no more for an entry in this round; if it is an end of a branch, never again.
+    def _keeps(self, identifier: bytes) -> bool:
+        """Whether an entry is kept, also by what came beside it: that is settled when read."""
+        if self._replica.entry(identifier) is None:
+            _ = self._replica.authority
+        return self._replica.entry(identifier) is not None
 
-        What proves a fork may not be kept until its twin is here, and what a cut names the peer may
-        hold when we meet again: those are asked for once a round.
-        """
+    def _is_named(self, identifier: bytes) -> bool:
+        return identifier in self._proofs or any(
+            identifier == wanted for _, _, wanted in self._replica.wanted()
+        )
+
+    def _give_up(self, item: Item) -> None:
+        """Ask no more for an entry in this round; if it is an end of a branch, see `Refused`."""
         self._tried[item.tip] = None
         if item.tip in self._announced:
-            self._refuse(item.tip)
+            self._refuse(item.tip, self._replica.version)
 
-    def _refuse(self, identifier: bytes) -> None:
-        self._refused[identifier] = None
+    def _refuse(self, identifier: bytes, version: int | None = None) -> None:
+        self._refused.pop(identifier, None)
+        self._refused[identifier] = version
         if len(self._refused) > REFUSED_MAX:
             del self._refused[next(iter(self._refused))]
 

@@ -225,19 +225,18 @@ def chain_down(
 ) -> tuple[list[Entry], bool, bool]:
     """Follow the links from `tip` down to an entry of `have`, or to where they end.
 
+    What is kept as evidence alone is a chain of one: neither does what is before it help to prove
+    anything, nor is what a snapshot superseded any part of the way to what follows.
+
     Returns:
         The entries above that point, newest first; whether one of `have` was met; whether the walk
         came to its end within `steps_max` entries.
     """
     chain: list[Entry] = []
-    at: Entry | None = tip
-    while at is not None:
-        if at.id in have:
+    for entry in replica.walk(tip.feed, tip.id):
+        if entry.id in have:
             return chain, True, True
         if len(chain) >= steps_max:
             return chain, False, False
-        chain.append(at)
-        before = replica.entry(at.prev)
-        linked = before is not None and before.feed == tip.feed and before.seq == at.seq - 1
-        at = before if linked else None
-    return chain, False, True
+        chain.append(entry)
+    return chain or [tip], False, True

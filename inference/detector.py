@@ -25,7 +25,12 @@ from inference.errors import RunError
 from inference.runtime import CLASSES, ROW_COLUMNS, Image, ModelInfo, Rows, Runtime
 
 SCORE_MIN = 0.3
-"""Detections below this score are dropped. Between 0.2 and 0.4 the events hardly change."""
+"""Detections below this score are dropped."""
+
+ZONE_SCORE_MIN = 0.45
+"""A vehicle in the zone counts from this score. What the network sees where nothing is, such as a
+van in the colours of a lane beside a cyclist, rarely lasts two frames above it; of true ones 3 % of
+the frames are lost, and no incident. At 0.3 two events in 4,160 quiet frames were false."""
 
 SUPPRESSION_IOU = 0.55
 """Two boxes that overlap by more are one object."""
@@ -214,7 +219,9 @@ class Detector:
         inside = [
             detection.score
             for detection in detections
-            if detection.is_vehicle and self._calibration.is_in_zone(*detection.ground_point)
+            if detection.is_vehicle
+            and detection.score >= ZONE_SCORE_MIN
+            and self._calibration.is_in_zone(*detection.ground_point)
         ]
         return Sighting(tuple(detections), max(inside, default=0.0))
 

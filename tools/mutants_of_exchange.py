@@ -137,8 +137,8 @@ EXCHANGE = (
         (
             Change(
                 "crdt/sync_pull.py",
-                "        if not items and self._page.last:\n",
-                "        if not items and not self._page:\n",
+                "in self._replica.wanted() if page.last else ():",
+                "in ():",
             ),
         ),
         (SYNC, SYNC_LAWS),

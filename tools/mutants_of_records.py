@@ -181,7 +181,7 @@ CUTS = (
             ),
             Change(
                 FOLD,
-                "feed for feed in feeds if (int(Lane.AUTH), feed.id.inc) in holder.cuts[0].lines",
+                "feed for feed in feeds if (int(Lane.AUTH), feed.id.inc) in lines",
                 "feed for feed in feeds",
             ),
         ),

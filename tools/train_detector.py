@@ -35,6 +35,7 @@ def main() -> None:
     export.add_argument("version")
     evaluate = commands.add_parser("evaluate", help="judge a model on the demo's clips")
     evaluate.add_argument("--model", type=Path, help="ONNX file; the packaged one if not given")
+    evaluate.add_argument("--first-seed", type=int, default=0)
     evaluate.add_argument("--seeds", type=int, default=40)
     evaluate.add_argument("--seconds", type=float, default=7200.0, help="stop after this time")
     shuffle = commands.add_parser("shuffle", help="write a model with its weights shuffled")
@@ -76,7 +77,9 @@ def run(arguments: argparse.Namespace) -> None:
             from tools.detector_evaluate import evaluate
 
             results = folder / "evaluation.jsonl"
-            evaluate(arguments.model, range(arguments.seeds), results, arguments.seconds)
+            first = arguments.first_seed
+            seeds = range(first, first + arguments.seeds)
+            evaluate(arguments.model, seeds, results, arguments.seconds)
         case _:
             from inference.onnx import packaged_model_path
             from tools.detector_shuffle import shuffle_weights

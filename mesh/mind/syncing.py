@@ -11,12 +11,12 @@ a limit on sessions is what bounds the work.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from crdt.errors import SyncError
 from crdt.replica import Replica
-from crdt.sync import Reach, SyncLimits, SyncSession
+from crdt.sync import Reach, Refused, SyncLimits, SyncSession
 from crdt.sync_codec import decode_message
 from crdt.sync_messages import Summary
 from mesh.choreography.rates import Rate, TokenBuckets
@@ -67,7 +67,7 @@ class _Peer:
     periodic_ns: int
     mine: _Running | None = None
     theirs: _Running | None = None
-    refused: tuple[bytes, ...] = ()
+    refused: Refused = field(default_factory=dict[bytes, int | None])
 
 
 class SyncStatistics(NamedTuple):

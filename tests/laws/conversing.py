@@ -7,7 +7,7 @@ from crdt.entry import Entry, FeedId, Lane
 from crdt.errors import SyncError
 from crdt.kinds import KEY_RULES
 from crdt.replica import Replica
-from crdt.sync import Reach, SyncLimits, SyncSession
+from crdt.sync import Reach, Refused, SyncLimits, SyncSession
 from crdt.sync_messages import FRAME_SIZE_MAX
 from crdt.sync_vector import leaf_of, summarise
 from identity.genesis import RootStatement
@@ -35,7 +35,7 @@ def converse(
     reach: Reach = MEMBER,
     limits: SyncLimits | None = None,
     mangle: Callable[[deque[bytes]], None] | None = None,
-    refused: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ()),
+    refused: tuple[Refused | None, Refused | None] = (None, None),
 ) -> tuple[SyncSession, SyncSession]:
     """Run one session to its end, or to where the wire leaves nothing to go on with."""
     left = SyncSession(a, reach=reach, initiator=True, limits=limits, refused=refused[0])

@@ -19,13 +19,26 @@ from hypothesis import strategies as st
 from crdt.entry import Entry, Lane
 from crdt.replica import Replica
 from crdt.standing import Pair
-from tests.unit.crdt.worlds import LINES, Line, offer_all, perform, views
+from crdt.sync import Refused, SyncLimits
+from tests.unit.crdt.worlds import LINES, Line, offer_all, perform, tiny_limits, views
 
 from .conversing import MEMBER, assert_agree, converse, replica_of
 from .deeds import World
 from .histories_of_pins import forked_box
 from .strategies import worlds
-from .writing import Fleet, box_of, cut_at, grant, pin, public, put, revoke, two_banks
+from .writing import (
+    Fleet,
+    box_of,
+    capability,
+    cut_at,
+    grant,
+    pin,
+    public,
+    put,
+    revoke,
+    steward_of,
+    two_banks,
+)
 
 LAPS_MAX = 12
 """Laps of sessions after which replicas that still learn something will never rest."""
@@ -36,15 +49,19 @@ ROUTES = {
 """Who talks with whom in a lap, in order, for so many replicas."""
 
 
-def settle(replicas: Sequence[Replica], route: Iterable[tuple[int, int]]) -> None:
+def settle(
+    replicas: Sequence[Replica],
+    route: Iterable[tuple[int, int]],
+    limits: SyncLimits | None = None,
+) -> None:
     """Let replicas talk along a route, lap after lap, until a whole lap adds nothing."""
     route = list(route)
-    refused: dict[tuple[int, int], tuple[bytes, ...]] = {}
+    refused: dict[tuple[int, int], Refused] = {}
     for _ in range(LAPS_MAX):
         added = 0
         for one, other in route:
-            known = refused.get((one, other), ()), refused.get((other, one), ())
-            left, right = converse(replicas[one], replicas[other], refused=known)
+            known = refused.get((one, other)), refused.get((other, one))
+            left, right = converse(replicas[one], replicas[other], limits=limits, refused=known)
             refused[one, other], refused[other, one] = left.refused, right.refused
             for each in (left.statistics(), right.statistics()):
                 added += each.entries_added + each.roots_added
@@ -81,6 +98,9 @@ SHARED_LINES = LINES.filter(lambda line: line.lane in MEMBER.lanes)
 """What the box of one bank writes in lanes that sessions carry: not LOG, which nobody syncs yet."""
 PARTS = st.sampled_from((2, 2, 3))
 SEEDS = st.integers(0, 2**16)
+APPROVE = capability("approve", "city", events=["*"], area="*")
+RAISED = grant("box", "city/n/1", 3, 1, [APPROVE])
+"""A grant under which a box may write as much as those do who decide about others."""
 
 
 @given(worlds(deeds_max=24), PARTS, SEEDS)
@@ -118,6 +138,31 @@ def test_pruning_between_sessions_changes_no_end(lines: list[Line], seed: int) -
     again = [offer_all(replica_of(fleet, ()), list(each.entries())) for each in pruned]
     settle([*pruned, *again], combinations(range(6), 2))
     assert_converged(fleet, [*pruned, *again])
+
+
+BIT_BY_BIT = SyncLimits(segment_size_max=1)
+"""Every answer holds one entry: a chain comes in as many parts as it has entries."""
+
+
+@given(st.lists(SHARED_LINES, min_size=8, max_size=28), PARTS, SEEDS)
+@settings(max_examples=100)
+def test_what_did_not_fit_is_asked_for_when_it_does(
+    lines: list[Line], parts: int, seed: int
+) -> None:
+    """Cuts, pins and a grant that only some hold at first make use of what others let go.
+
+    Limits are tiny, so that most of what a replica is sent is not kept until it hears of those.
+    """
+    random = Random(seed)
+    with tiny_limits():
+        fleet = perform(lines)
+        replicas = dealt(fleet, fleet.entries, random, parts)
+        if random.random() < 0.5:
+            senior = [entry for entry in fleet.entries if entry.author == public("bank")]
+            offer_all(replicas[0], [*senior, fleet.write("bank", RAISED, after=senior[-1])])
+        settle(replicas, random.choice(ROUTES[parts]), BIT_BY_BIT)
+        assert_converged(fleet, replicas)
+        event("ruled" if replicas[0].authority.rulings else "no ruling")
 
 
 # Fixed cases
@@ -232,6 +277,37 @@ def cut_at_what_one_lacks() -> tuple[Fleet, list[list[Entry]], bool | None]:
     return fleet, [[enrolled, cut], [enrolled, cut], [enrolled, *written]], None
 
 
+PEN = [capability("put", "city")]
+PAGES = [put("city/box/x", f"{number:02}" * 1000) for number in range(80)]
+"""Puts of 2 KiB: half of them are beyond what a box may write, and more than one answer holds."""
+
+
+def flooded() -> tuple[Fleet, list[Entry]]:
+    """A box, whose key sorts before all others, writes more than is kept of it."""
+    fleet = Fleet()
+    fleet.declare(
+        grant("bank-a", "a", 1, 1, steward_of("a", "city")), grant(EARLY, "city/box", 3, 1, PEN)
+    )
+    return fleet, fleet.write_all(EARLY, PAGES)
+
+
+EARLY = min((f"box-{number}" for number in range(16)), key=public)
+
+
+def raised_after_the_flood_was_refused() -> tuple[Fleet, list[list[Entry]], bool | None]:
+    """A grant lets the box write more; who lacks it hears of it after the box's feed."""
+    fleet, flood = flooded()
+    raised = fleet.write("bank-a", grant(EARLY, "city/box", 3, 1, [*PEN, APPROVE]))
+    return fleet, [[raised, *flood], flood[:1]], None
+
+
+def cut_far_beyond_the_limit() -> tuple[Fleet, list[list[Entry]], bool | None]:
+    """What a cut names comes in several parts, none of which is kept before the last is here."""
+    fleet, flood = flooded()
+    cut = fleet.write("bank-a", revoke(EARLY, "city/box", cut_at(flood[75])))
+    return fleet, [[cut, *flood], flood[:1]], None
+
+
 CASES: tuple[Case, ...] = (
     three_branches,
     pinned_above_a_fork,
@@ -243,6 +319,8 @@ CASES: tuple[Case, ...] = (
     pinned_by_root,
     stray_above_the_speaking_incarnation,
     cut_at_what_one_lacks,
+    raised_after_the_flood_was_refused,
+    cut_far_beyond_the_limit,
 )
 
 

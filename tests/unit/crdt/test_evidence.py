@@ -1,16 +1,29 @@
 """Pins: which one counts, what it exempts from evidence, and what it leaves undecided."""
 
+from unittest.mock import patch
+
 import pytest
 
+from crdt import index
 from crdt.authority import fold_authority
 from crdt.entry import Entry, FeedId, Lane
 from crdt.evidence import effective_pin, rule_on_pins
 from crdt.feed import Feed
 from crdt.index import EntryIndex
 from crdt.standing import Authority, Pair
-from tests.laws.writing import Fleet, capability, cut_at, grant, pin, public, revoke, steward_of
+from tests.laws.writing import (
+    Fleet,
+    capability,
+    cut_at,
+    grant,
+    pin,
+    public,
+    put,
+    revoke,
+    steward_of,
+)
 
-from .worlds import NOTE, offer_all, one_box, replica_of
+from .worlds import NOTE, offer_all, one_box, replica_of, views
 
 BOX = Pair(public("box"), "city/n/0")
 
@@ -184,3 +197,26 @@ def test_evidence_above_a_pinned_entry_is_shown_beside_the_smallest() -> None:
     pairs = replica.evidence(trunk[0].feed)
     assert [pair[0].seq for pair in pairs] == [1, 3]
     assert set(pairs[1]) == {trunk[3], rival}
+
+
+def test_evidence_that_is_not_kept_convicts_nobody() -> None:
+    """Whoever was offered one forked feed more judges as do those whom nobody can show it."""
+    with patch.object(index, "EVIDENCE_FEEDS_MAX", 2):
+        fleet = one_box()
+        low = [fleet.write("box", put("city/n/plan", n // 2), inc=n % 2) for n in range(4)]
+        notes = fleet.write_all("box", [NOTE] * 4, inc=9)
+        nowhere = fleet.write("box", NOTE, after=fleet.write("box", NOTE, inc=9))
+        fleet.entries.pop(-2)
+        status = ("status", {"topic": "lamp", "value": 1})
+        fleet.write("box", status, lane=Lane.STATE)
+        one = offer_all(replica_of(fleet), fleet.entries)
+        other = offer_all(replica_of(fleet), one.entries())
+        assert one.evidence(nowhere.feed) == ()
+        assert notes[3].id in one.authority.counting
+        assert views(one) == views(other)
+        seniors = [fleet.write("bank", pin(low[0]), after=fleet.entries[0])]
+        seniors.append(fleet.write("bank", pin(low[1]), after=seniors[0]))
+        for replica in (one, other):
+            offer_all(replica, seniors)
+            assert replica.status(Lane.STATE)
+        assert views(one) == views(other)

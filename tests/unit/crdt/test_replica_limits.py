@@ -1,7 +1,5 @@
 """The replica's bounds: floods, and the same laws where almost nothing fits."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from random import Random
 from unittest.mock import patch
 
@@ -10,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crdt import excess as excess_module
-from crdt import known, quota, retention
+from crdt import index, known, quota
 from crdt.entry import Entry, FeedId, Lane
 from crdt.quota import Limit
 from crdt.replica import Offer, Replica
@@ -21,6 +19,7 @@ from .worlds import (
     LINES,
     NOTE,
     PEN,
+    TINY,
     Line,
     batch_views,
     converge,
@@ -28,24 +27,9 @@ from .worlds import (
     one_box,
     perform,
     replica_of,
+    tiny_limits,
     views,
 )
-
-TINY = Limit(3, 1 << 20)
-
-
-@contextmanager
-def tiny_limits() -> Iterator[None]:
-    """Let three entries of a key count, of two incarnations, and three beyond a snapshot."""
-    with (
-        patch.object(quota, "SMALL", TINY),
-        patch.object(retention, "SMALL", TINY),
-        patch.object(known, "SMALL", TINY),
-        patch.object(quota, "STATUS_ENTRIES_MAX", 3),
-        patch.object(quota, "INCARNATIONS_MAX", 2),
-        patch.object(retention, "INCARNATIONS_MAX", 2),
-    ):
-        yield
 
 
 @given(st.lists(LINES, max_size=24), RANDOMS)
@@ -286,7 +270,7 @@ def test_evidence_beyond_the_limit_is_kept() -> None:
 
 
 def test_evidence_of_many_feeds_is_bounded() -> None:
-    with patch.object(retention, "EVIDENCE_FEEDS_MAX", 2), tiny_limits():
+    with patch.object(index, "EVIDENCE_FEEDS_MAX", 2), tiny_limits():
         fleet = one_box()
         for inc in (9, 8, 7, 6):
             first = fleet.write("box", NOTE, inc=inc)
@@ -297,6 +281,20 @@ def test_evidence_of_many_feeds_is_bounded() -> None:
         feeds = [feed.inc for feed in replica.feeds() if feed.author == public("box")]
         assert feeds == [6, 7]
         assert replica.authority.standings
+
+
+def test_what_pins_name_is_forgotten_with_the_pins() -> None:
+    """A key that writes pins without end leaves no more behind than fits the room they wait in."""
+    fleet = one_box()
+    replica = offer_all(replica_of(fleet), fleet.entries)
+    named = replica._retention.index.named  # pyright: ignore[reportPrivateUsage]
+    head = fleet.write("box", NOTE)
+    kind, body = pin(head)
+    for number in range(150):
+        said = (kind, {**body, "id": number.to_bytes(32), "note": "x" * 9000})
+        head = fleet.write("box", said, after=head)
+        replica.offer(head)
+    assert 0 < len(named) == replica.statistics().waiting < 150
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -6,7 +6,7 @@ from crdt import sync_pull
 from crdt.entry import Entry, FeedId, Lane, parse_entry
 from crdt.errors import SyncError
 from crdt.replica import Replica
-from crdt.sync import Reach, SyncLimits, SyncSession
+from crdt.sync import Reach, Refused, SyncLimits, SyncSession
 from crdt.sync_codec import decode_message, encode_message
 from crdt.sync_limits import ROUNDS_MAX
 from crdt.sync_messages import (
@@ -71,8 +71,10 @@ def enrol(fleet: Fleet) -> Entry:
 class Peer:
     """The other side, played by hand: it answers with whatever a test says."""
 
-    def __init__(self, replica: Replica, *, initiator: bool = False) -> None:
-        self.session = SyncSession(replica, reach=AUTH, initiator=not initiator)
+    def __init__(
+        self, replica: Replica, *, initiator: bool = False, refused: Refused | None = None
+    ) -> None:
+        self.session = SyncSession(replica, reach=AUTH, initiator=not initiator, refused=refused)
         self.heard = [decode_message(frame) for frame in self.session.start()]
 
     def say(self, *messages: Message) -> list[Message]:
@@ -194,7 +196,7 @@ def test_empty_promises_end_the_round(fleet: Fleet, status: Status) -> None:
         assert isinstance(request, Want)
         answers = peer.say(Segment((status,), ()))
     assert answers == [Done(0, False)]
-    assert peer.session.refused == (entries[2].id,)
+    assert list(peer.session.refused) == [entries[2].id]
     assert peer.session.idle
 
 
@@ -217,7 +219,39 @@ def test_refused_ids_are_bounded(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) 
     (want,) = peer.open(*map(leaf, entries), roots=roots(fleet))
     assert isinstance(want, Want)
     peer.say(Segment((Status.ABSENT,) * 4, ()))
-    assert peer.session.refused == (entries[2].id, entries[3].id)
+    assert list(peer.session.refused) == [entries[2].id, entries[3].id]
+
+
+def test_ids_asked_for_in_vain_are_bounded(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever announces proofs without end and has none is soon asked for nothing more."""
+    monkeypatch.setattr(sync_pull, "REFUSED_MAX", 4)
+    monkeypatch.setattr(sync_pull, "ITEMS_MAX", 1)
+    peer = Peer(replica_of(fleet, ()))
+    author = key_of("bank-a").public
+    pairs = [(bytes([n]) * 32, bytes([n + 100]) * 32) for n in range(1, 40)]
+    leaves = [Leaf(author, inc, (), (pair,)) for inc, pair in enumerate(pairs)]
+    (request,) = peer.open(*leaves, roots=roots(fleet))
+    wants = 0
+    while isinstance(request, Want):
+        wants += 1
+        request = peer.say(Segment((Status.ABSENT,), ()))[0]
+    assert request == Done(0, False)
+    assert wants == 4
+
+
+def test_what_is_refused_is_asked_for_again_when_a_view_may_have_changed(fleet: Fleet) -> None:
+    """And not before: neither in the next round nor in the next session."""
+    entries = plans(fleet, 3)
+    replica = replica_of(fleet, ())
+    refused = Peer(replica)
+    refused.open(leaf(entries[2]), roots=roots(fleet))
+    refused.say(Segment((Status.COMPLETE,), (entries[2].wire,)))
+    for news in (False, True):
+        if news:
+            replica.offer(enrol(fleet))
+        peer = Peer(replica, refused=refused.session.refused)
+        (request, *_) = peer.open(leaf(entries[2]), roots=roots(fleet))
+        assert isinstance(request, Want if news else Done)
 
 
 def test_requests_after_busy_are_refused(fleet: Fleet) -> None:

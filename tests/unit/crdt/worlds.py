@@ -1,13 +1,17 @@
 """Small worlds for the tests of the fold and the replica, written with the pens of `tests.laws`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from unittest.mock import patch
 
 from hypothesis import strategies as st
 
+from crdt import known, quota, retention
 from crdt.authority import fold_authority
 from crdt.entry import Entry, Lane
 from crdt.kinds import KEY_RULES
+from crdt.quota import Limit
 from crdt.registers import fold_registers
 from crdt.replica import Offer, Replica
 from crdt.snapshot import fold_status
@@ -27,6 +31,23 @@ NOTE = put("city/n/plan", 1)
 """An AUTH entry that a box may write."""
 PEN = [capability("put", "city"), capability("state", "city/n/0")]
 """What the box of `one_box` holds."""
+
+
+TINY = Limit(3, 1 << 20)
+
+
+@contextmanager
+def tiny_limits() -> Iterator[None]:
+    """Let three entries of a key count, of two incarnations, and three beyond a snapshot."""
+    with (
+        patch.object(quota, "SMALL", TINY),
+        patch.object(retention, "SMALL", TINY),
+        patch.object(known, "SMALL", TINY),
+        patch.object(quota, "STATUS_ENTRIES_MAX", 3),
+        patch.object(quota, "INCARNATIONS_MAX", 2),
+        patch.object(retention, "INCARNATIONS_MAX", 2),
+    ):
+        yield
 
 
 def one_box(caps: list[dict[str, object]] | None = None) -> Fleet:
