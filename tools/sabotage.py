@@ -1,9 +1,11 @@
 """The demo can fail: break one thing at a time, and see that the run says which.
 
 Each case runs the demo with six boxes and one thing broken; it must end with a non-zero exit code
-and name the claim that the broken thing belongs to. The control, with nothing broken, must end
-well: none of those claims may fail there. Run it with `make sabotage`, or one case with
-`make sabotage ARGS='--only swap_not_done'`.
+and name every claim that the broken thing belongs to. The control, with nothing broken, must end
+with exit code 0, whatever the claim. One thing is excused, and shown: what only says how busy the
+machine is. These runs share it with whatever else a builder does, nothing here breaks those claims,
+and `make demo` judges them where they mean something. Run it with `make sabotage`, or one case
+with `make sabotage ARGS='--only swap_not_done'`.
 """
 
 import argparse
@@ -11,7 +13,7 @@ import io
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +22,23 @@ from unittest.mock import patch
 from rich.console import Console
 from rich.table import Table
 
+from crdt.entry import Entry
 from inference.onnx import packaged_model_path
 from mesh.demo import run as demo_run
 from mesh.demo.foundation import Foundation, found
 from mesh.demo.run import DemoOptions, run_demo
-from mesh.demo.trust_act import TrustAct
+from mesh.demo.trust_act import ATTACKS, RECORD_IGNORED, TrustAct
+from mesh.node.offline import Desk
 from tools.detector_shuffle import shuffle_weights
 
-SECONDS_MAX = 60
+SECONDS_MAX = 40
 """A case that takes longer than this is a failure of the suite."""
+BUSY = frozenset({"latency", "frame_to_request", "cpu_budget"})
+"""Claims that fail on a busy machine with nothing broken."""
+EVENT_ATTACKS = tuple(
+    f"attack:{attacker}" for attacker, reason in ATTACKS if reason != RECORD_IGNORED
+)
+"""The lies that admission alone stands against."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,7 @@ class Case:
     Attributes:
         name: how it is called.
         act: which act shows it.
-        claim: the claim that must fail; "" for the control, where none may.
+        claims: the claims that must all fail; none for the control, where none may.
         preload: modules that break the boxes, imported before they are forked.
         broken: breaks something in the demo's own process.
         model: whether to run a model with shuffled weights.
@@ -46,7 +56,7 @@ class Case:
 
     name: str
     act: str
-    claim: str
+    claims: tuple[str, ...] = ()
     preload: tuple[str, ...] = ()
     broken: Callable[[ExitStack], None] | None = None
     model: bool = False
@@ -73,18 +83,27 @@ def _steward_file_missing(stack: ExitStack) -> None:
     stack.enter_context(patch.object(demo_run, "found", found_without))
 
 
+def _deputy_not_revoked(stack: ExitStack) -> None:
+    def keep(desk: Desk, name: str) -> tuple[Entry, ...]:
+        del desk, name
+        return ()
+
+    stack.enter_context(patch.object(Desk, "revoke", keep))
+
+
 CASES = (
-    Case("control", "", ""),
-    Case("constant_detector", "reaction", "missed_detections",
+    Case("control", ""),
+    Case("constant_detector", "reaction", ("missed_detections",),
          preload=("tools.sabotages.constant_detector",)),
-    Case("shuffled_weights", "reaction", "missed_detections", model=True),
-    Case("admission_accepts_all", "trust", "attack:",
+    Case("shuffled_weights", "reaction", ("missed_detections",), model=True),
+    Case("admission_accepts_all", "trust", EVENT_ATTACKS,
          preload=("tools.sabotages.accept_everything",)),
-    Case("swap_not_done", "trust", "swap", broken=_swap_not_done),
-    Case("centre_left_alive", "trust", "centre_killed", broken=_centre_left_alive),
-    Case("one_box_reacts_to_everything", "reaction", "unexpected_reactions",
+    Case("deputy_not_revoked", "trust", ("attack:back_dated_record",), broken=_deputy_not_revoked),
+    Case("swap_not_done", "trust", ("swap",), broken=_swap_not_done),
+    Case("centre_left_alive", "trust", ("centre_killed",), broken=_centre_left_alive),
+    Case("one_box_reacts_to_everything", "reaction", ("unexpected_reactions",),
          preload=("tools.sabotages.eager_box",)),
-    Case("steward_file_missing", "trust", "swap", broken=_steward_file_missing),
+    Case("steward_file_missing", "trust", ("swap",), broken=_steward_file_missing),
 )  # fmt: skip
 
 
@@ -103,15 +122,20 @@ def play(case: Case, seed: int) -> tuple[bool, str, float, str]:
         result = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "result.json"
         options = DemoOptions(
             boxes=6, seed=seed, act=case.act, incidents=5, json=result, model=model,
-            preload=case.preload,
+            preload=case.preload, keep_going=len(case.claims) != 1,  # else the first ends it
         )  # fmt: skip
         code = run_demo(options, Console(file=output, width=100))
         failed = demo_run.json.loads(result.read_text())["failed"]
     seconds = time.monotonic() - start
-    judged = (case.claim,) if case.claim else tuple(other.claim for other in CASES if other.claim)
-    named = [claim for claim in failed if claim.startswith(judged)]
-    right = code != 0 and bool(named) if case.claim else not named
-    return right and seconds <= SECONDS_MAX, ", ".join(failed) or "none", seconds, output.getvalue()
+    right = seconds <= SECONDS_MAX and came_out(case, code, failed)
+    return right, ", ".join(failed) or "none", seconds, output.getvalue()
+
+
+def came_out(case: Case, code: int, failed: Sequence[str]) -> bool:
+    """Whether a run's exit code and failed claims are what the case must lead to."""
+    if case.claims:
+        return code != 0 and set(case.claims) <= set(failed)
+    return code == 0 if not failed else BUSY.issuperset(failed)
 
 
 def main() -> int:
@@ -132,7 +156,9 @@ def main() -> int:
         if not right:
             console.print(output, highlight=False, markup=False)
         verdict = "as it must" if right else "[red]WRONG[/]"
-        table.add_row(case.name, case.claim or "none", failed, f"{seconds:.0f}", verdict)
+        table.add_row(
+            case.name, ", ".join(case.claims) or "none", failed, f"{seconds:.0f}", verdict
+        )
     console.print(table)
     ran = table.row_count
     console.print(f"{ran - wrong} passed, {wrong} failed", highlight=False)

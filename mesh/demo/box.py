@@ -187,7 +187,6 @@ class Box:
         """What the demo asks of a box."""
         return {
             "addresses": self._addresses,
-            "cpu": self._cpu,
             "links": self._links,
             "notice": self._notice,
             "play": self._start,
@@ -199,10 +198,6 @@ class Box:
     async def _addresses(self, request: Mapping[str, Value]) -> Mapping[str, object]:
         del request
         return {"addresses": list(self.node.addresses)}
-
-    async def _cpu(self, request: Mapping[str, Value]) -> Mapping[str, object]:
-        del request
-        return {"cpu_ns": time.process_time_ns()}
 
     async def _links(self, request: Mapping[str, Value]) -> Mapping[str, object]:
         del request
@@ -219,7 +214,9 @@ class Box:
         del request
         recent = self.node.statistics().mind.admission.recent
         return {
-            "refused": [[refusal.event_id or b"", refusal.reason.value] for refusal in recent],
+            "refused": [
+                [refusal.event_id or b"", refusal.reason.value, refusal.link] for refusal in recent
+            ],
             "accepted": list(self.record.notices),
         }
 

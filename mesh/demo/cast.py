@@ -62,6 +62,11 @@ class Cast:
         return self.city.hero.name
 
     @property
+    def old_hero(self) -> str:
+        """The running name of box 247's hardware once it was swapped."""
+        return f"{self.hero} (old)"
+
+    @property
     def accomplice(self) -> str:
         """The enrolled box from which the attacks come."""
         return f"{self.city.hero.district}/box-9001"
@@ -73,9 +78,9 @@ class Cast:
 
     def key(self, name: str) -> bytes:
         """Return the public key behind a running name."""
-        if name == f"{self.hero} (old)":
+        if name == self.old_hero:
             return self.foundation.principals[self.hero].key
-        if name == self.hero and f"{name} (old)" in self.running:
+        if name == self.hero and self.old_hero in self.running:
             return self.foundation.principals["spare"].key
         return self.foundation.principals[name].key
 

@@ -6,10 +6,12 @@ Everything it starts is a process of its own and is gone when the run ends, howe
 """
 
 import json
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -31,7 +33,7 @@ from mesh.demo.trust_act import TrustAct
 from mesh.node.control import ControlError
 from mesh.node.processes import Child, Processes, ProcessFailedError
 
-__all__ = ["DemoOptions", "run_demo"]
+__all__ = ["DemoOptions", "Run", "run_demo"]
 
 BOXES_MIN = 6
 """Fewest boxes: a chain of four, one that must do nothing, and one more."""
@@ -41,6 +43,10 @@ RENDERED_S = 150.0
 """Seconds that rendering may take."""
 PAINTERS = 2
 """Processes that render."""
+DURATION_S_MAX, DURATION_CORES = 120.0, 2
+"""Seconds that a run of the default size may take where it has so many cores."""
+OWN_PROCESSES = 2
+"""The demo's own process, and the one that forks all others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +80,7 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
     directory = Path(tempfile.mkdtemp(prefix="threerooms-"))
     narrator = Narrator(console or Console())
     claims = Claims(options.keep_going, narrator.claim)
-    run = _Run(options, directory, claims, narrator)
+    run = Run(options, directory, claims, narrator)
     try:
         with Processes(preload=(*PRELOAD, *options.preload)) as processes:
             trio.run(run.main, processes)
@@ -88,15 +94,25 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
     finally:
         narrator.end()
         shutil.rmtree(directory, ignore_errors=True)
-    result = run.result(time.monotonic() - started)
+    duration_s = time.monotonic() - started
+    with suppress(ClaimFailedError):
+        run.judge_duration(duration_s, os.cpu_count() or 1)
+    result = run.result(duration_s)
     narrator.summary(result)
     if options.json is not None:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
     return 0 if result["ok"] else 1
 
 
-class _Run:
-    """The state of one run."""
+class Run:
+    """The state of one run.
+
+    Args:
+        options: what was asked for.
+        directory: an empty one, for everything that is written.
+        claims: where the claims are judged.
+        narrator: tells what happens.
+    """
 
     def __init__(
         self, options: DemoOptions, directory: Path, claims: Claims, narrator: Narrator
@@ -106,12 +122,15 @@ class _Run:
         self.claims = claims
         self.narrator = narrator
         self.cast: Cast | None = None
+        self.processes: Processes | None = None
         self.trust: TrustAct | None = None
         self.reaction: ReactionAct | None = None
+        self.finished = False
 
     async def main(self, processes: Processes) -> None:
         """Play the acts that were asked for."""
         options, say = self.options, self.narrator.tell
+        self.processes = processes
         city = neighbourhood(generate_city(options.seed), options.boxes)
         plan = plan_scene(city, options.seed, options.incidents)
         model = options.model or packaged_model_path()
@@ -133,8 +152,9 @@ class _Run:
         if options.act != "trust":
             await self._painted(painters, plan)
             self.narrator.act("17:47")
-            self.reaction = ReactionAct(self.cast, self.claims, plan, say)
+            self.reaction = ReactionAct(self.cast, self.claims, plan, self._folder("truth"), say)
             await self.reaction.play(self.narrator.progress)
+        self.finished = True
 
     def _folder(self, name: str) -> Path:
         folder = self.directory / name
@@ -144,10 +164,10 @@ class _Run:
     def _paint(self, processes: Processes, plan: ScenePlan) -> list[Child]:
         """Let the scene's own processes render every camera ahead."""
         boxes = list(plan.cameras)
-        scene = str(self._folder("scene"))
+        folders = str(self._folder("scene")), str(self._folder("truth"))
         return [
             processes.start(
-                workers.scenery, plan, boxes[part::PAINTERS], scene, name=f"scenery-{part}"
+                workers.scenery, plan, boxes[part::PAINTERS], *folders, name=f"scenery-{part}"
             )
             for part in range(PAINTERS)
         ]
@@ -185,6 +205,18 @@ class _Run:
             "rendered", done == len(plan.cameras), f"{done} of {len(plan.cameras)} cameras"
         )
 
+    def judge_duration(self, duration_s: float, cores: int) -> None:
+        """See that a run of the default size ended in time; others take what they take."""
+        asked, default = self.options, DemoOptions()
+        size = asked.boxes, asked.incidents, asked.act
+        whole = size == (default.boxes, default.incidents, default.act)
+        if self.finished and whole and cores >= DURATION_CORES:
+            self.claims.check(
+                "duration",
+                duration_s <= DURATION_S_MAX,
+                f"{duration_s:.0f} s, at most {DURATION_S_MAX:g} s",
+            )
+
     def result(self, duration_s: float) -> dict[str, object]:
         """What the JSON says."""
         claims = self.claims
@@ -193,7 +225,7 @@ class _Run:
             "failed": claims.failed,
             "seed": self.options.seed,
             "boxes": self.options.boxes,
-            "processes": len(self.cast.running) if self.cast else 0,
+            "processes": OWN_PROCESSES + len(self.processes.children if self.processes else ()),
             "duration_s": round(duration_s, 1),
         }
         if self.trust is not None:

@@ -1,8 +1,9 @@
 """The scene's own process: renders every camera's clip ahead, and keeps the truth to itself.
 
 Rendering costs some twenty milliseconds a frame and would starve the detectors beside it, so all
-frames exist before the first is shown. A box is given the file of its own camera: pixels and the
-camera's calibration, no truth.
+frames exist before the first is shown. A box is given the directory of the cameras: pixels and
+calibrations, no truth. What really happened lies in a directory of its own, which only the judge
+reads.
 """
 
 import json
@@ -16,7 +17,14 @@ from inference.detector import Calibration
 from mesh.demo.plan import ScenePlan
 from mesh.demo.scenes.clip import Camera, render_clip
 
-__all__ = ["CameraTruth", "camera_files", "load_camera", "load_truth", "render_cameras"]
+__all__ = [
+    "CameraTruth",
+    "camera_files",
+    "load_camera",
+    "load_truth",
+    "render_cameras",
+    "truth_file",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +40,32 @@ class CameraTruth:
     visible: NDArray[np.float32]
 
 
-def camera_files(directory: Path, box: str) -> tuple[Path, Path, Path]:
-    """Return where a camera's frames, calibration and truth lie."""
+def camera_files(directory: Path, box: str) -> tuple[Path, Path]:
+    """Return where a camera's frames and calibration lie."""
     stem = box.replace("/", "-")
-    return (
-        directory / f"{stem}.frames.npy",
-        directory / f"{stem}.camera.json",
-        directory / f"{stem}.truth.npz",
-    )
+    return directory / f"{stem}.frames.npy", directory / f"{stem}.camera.json"
 
 
-def render_cameras(plan: ScenePlan, boxes: list[str], directory: Path) -> None:
-    """Render the clips of some boxes, one after the other."""
+def truth_file(directory: Path, box: str) -> Path:
+    """Return where the truth of a camera lies."""
+    return directory / f"{box.replace('/', '-')}.npz"
+
+
+def render_cameras(plan: ScenePlan, boxes: list[str], scene: Path, truth: Path) -> None:
+    """Render the clips of some boxes, one after the other.
+
+    Args:
+        plan: the scene.
+        boxes: whose cameras.
+        scene: directory for frames and calibrations.
+        truth: directory for what really happened.
+    """
     for box in boxes:
         camera_plan = plan.cameras[box]
         camera = Camera(camera_plan.seed, night=camera_plan.night)
         clip = render_clip(camera, camera_plan.seed, plan.frames, camera_plan.incidents)
-        frames, calibration, truth = camera_files(directory, box)
-        np.savez(truth, truth=clip.truth, visible=clip.visible)
+        frames, calibration = camera_files(scene, box)
+        np.savez(truth_file(truth, box), truth=clip.truth, visible=clip.visible)
         values = {"to_ground": camera.calibration.to_ground, "zone": camera.calibration.zone}
         calibration.write_text(json.dumps(values))
         part = frames.with_suffix(".part.npy")
@@ -59,7 +75,7 @@ def render_cameras(plan: ScenePlan, boxes: list[str], directory: Path) -> None:
 
 def load_camera(directory: Path, box: str) -> tuple[NDArray[np.uint8], Calibration]:
     """Return a camera's frames [n, 144, 256, 3], mapped from its file, and its calibration."""
-    frames, calibration, _ = camera_files(directory, box)
+    frames, calibration = camera_files(directory, box)
     values = json.loads(calibration.read_text())
     a, b, c = ((float(x), float(y), float(z)) for x, y, z in values["to_ground"])
     x0, x1, y0, y1 = map(float, values["zone"])
@@ -69,5 +85,5 @@ def load_camera(directory: Path, box: str) -> tuple[NDArray[np.uint8], Calibrati
 
 def load_truth(directory: Path, box: str) -> CameraTruth:
     """Return what really happened before a camera."""
-    with np.load(camera_files(directory, box)[2]) as data:
+    with np.load(truth_file(directory, box)) as data:
         return CameraTruth(data["truth"], data["visible"])

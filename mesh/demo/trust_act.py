@@ -2,7 +2,8 @@
 
 The authority and the bootstrap peer are killed. Box 247's hardware is swapped: the steward of its
 district, who has no network, signs a grant and hands over a file. Then an enrolled accomplice lies
-in nine ways. Who refused what, and why, is read from each honest box's own statistics.
+in nine ways. Who refused what, why and from whom is read from each honest box's own statistics;
+that the same statistics show what is accepted is seen on honest notices.
 """
 
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from signal import SIGKILL
 
 import msgspec
 import trio
@@ -25,23 +27,43 @@ from mesh.demo.attackers import AccompliceOptions
 from mesh.demo.cast import Cast
 from mesh.demo.claims import Claims
 from mesh.demo.foundation import BOOTSTRAP, CENTRE, EVENTS
+from mesh.demo.trust_verdict import (
+    accepters,
+    holders_epoch,
+    keys_of,
+    link_classes,
+    record_accepters,
+    record_holders,
+    refusers,
+    same_view,
+    texts_of,
+    unlinked,
+)
 from mesh.node.offline import Desk, DeskError
 
-__all__ = ["Attack", "Swap", "TrustAct"]
+__all__ = ["ATTACKS", "RECORD_IGNORED", "Attack", "Swap", "TrustAct"]
 
 KILLED_S = 8.0
 """Seconds within which every box must have noticed that the centre is gone."""
 SWAP_S = 15.0
 """Seconds within which every box must know the new hardware."""
-REFUSED_S = 4.0
-"""Seconds within which an attack must show in the statistics."""
+HEARD_S = 4.0
+"""Seconds within which a notice, or an attack, must show in the statistics."""
+LINKED_S = 10.0
+"""Seconds within which the boxes must take the accomplice for a linked member."""
+FORGOTTEN_S = 4.0
+"""Seconds after which no honest box offers a notice to others: three heartbeats, and one more."""
+SWAP_EPOCH = 2
+"""Epoch of box 247's name after one swap."""
+RECORD_IGNORED = "invisible"
+"""What meets a record that does not count: no event, so no reason of admission."""
 ATTACKS = (
     ("twice", "replayed"),
     ("back_dater", "stale"),
     ("unapproved_model", "model_not_approved"),
     ("out_of_area", "out_of_area"),
     ("old_hardware", "superseded_key"),
-    ("back_dated_record", "invisible"),
+    ("back_dated_record", RECORD_IGNORED),
     ("feed_forker", "quarantined"),
     ("replayer", "stale"),
     ("forger", "bad_signature"),
@@ -116,14 +138,15 @@ class TrustAct:
 
     async def judge_centre(self) -> None:
         """See that both processes are gone, and that no box has a link to them."""
-        gone = not any(self.cast.running[name].alive for name in (CENTRE, BOOTSTRAP))
-        dead = {self.cast.key(name) for name in (CENTRE, BOOTSTRAP)}
+        cast, centre = self.cast, (CENTRE, BOOTSTRAP)
+        gone = all(cast.running[name].exit_code == -SIGKILL for name in centre)
+        dead = {cast.key(name) for name in centre}
 
-        async def unlinked() -> bool:
-            answers = await self.cast.ask_all(self.cast.boxes, {"do": "links"})
-            return not any(_peers(answer) & dead for answer in answers.values())
+        async def noticing() -> bool:
+            answers = await cast.ask_all(cast.boxes, {"do": "links"})
+            return unlinked(answers, cast.boxes, dead)
 
-        noticed = await self.cast.until(unlinked, KILLED_S) if gone else None
+        noticed = await cast.until(noticing, KILLED_S) if gone else None
         self.centre_killed = noticed is not None
         self.claims.check(
             "centre_killed", self.centre_killed, "the authority and the bootstrap peer are dead"
@@ -145,8 +168,8 @@ class TrustAct:
         config = msgspec.structs.replace(load_config(spare.config), invite=file.name)
         spare.config.write_text(render_config(config))
         self.tell(f"the steward signed epoch 2 of {name}, offline: {file.name}, {len(invite)} B")
-        cast.running[f"{name} (old)"] = cast.running.pop(name)
-        cast.configs[f"{name} (old)"] = cast.configs.pop(name)
+        cast.running[cast.old_hero] = cast.running.pop(name)
+        cast.configs[cast.old_hero] = cast.configs.pop(name)
         self._started = time.monotonic()
         cast.start_box(spare, name)
         await cast.ready([name])
@@ -155,7 +178,7 @@ class TrustAct:
         """Ask the living boxes where they listen: what the steward's invite will name."""
         answers = await self.cast.ask_all(self.cast.boxes[:6], {"do": "addresses"})
         found = [text for name, answer in answers.items() if name != self.cast.hero
-                 for text in _texts(answer.get("addresses"))]  # fmt: skip
+                 for text in texts_of(answer.get("addresses"))]  # fmt: skip
         return tuple(found[:4])
 
     def _sign(self, addresses: tuple[str, ...]) -> bytes:
@@ -170,19 +193,18 @@ class TrustAct:
             role = box_role(name, EVENTS, area)
             desk.grant(key, name, stratum=3, capabilities=role)
             invite: Invite = desk.invite(key, name, addresses)
-            self.swap.epoch = 2
             return invite.encode()
 
     async def judge_swap(self) -> None:
-        """See that every box takes the new key, and only it, for box 247."""
+        """See that every box takes the new key, and only it, for box 247; then let it speak."""
         cast, name = self.cast, self.cast.hero
-        wanted = [cast.foundation.principals["spare"].key, 2, True]
+        key = cast.foundation.principals["spare"].key
 
         async def recognised() -> bool:
-            answers = await cast.ask_all(cast.boxes, {"do": "view", "name": name})
-            self.swap.recognised_by = [
-                box for box, answer in answers.items() if answer.get("holders") == [wanted]
-            ]
+            answers = await self._views(name)
+            epochs = {box: holders_epoch(answer, key) for box, answer in answers.items()}
+            self.swap.epoch = min(epochs.values(), default=0)
+            self.swap.recognised_by = [box for box, e in epochs.items() if e == SWAP_EPOCH]
             return len(self.swap.recognised_by) == len(cast.boxes)
 
         took = await cast.until(recognised, SWAP_S)
@@ -192,6 +214,35 @@ class TrustAct:
             took is not None,
             f"{len(self.swap.recognised_by)} of {len(cast.boxes)} boxes know the new {name}",
         )
+        await self.judge_notice("swap_heard", name, set(cast.boxes) - {name}, again_s=SWAP_S)
+
+    async def judge_notice(
+        self, claim: str, speaker: str, others: set[str], *, again_s: float = 0.0
+    ) -> dict[str, Value]:
+        """Let a box say something honest, and see that all others accept it; returns what it said.
+
+        Args:
+            claim: the claim's name.
+            speaker: who speaks.
+            others: who must accept it.
+            again_s: seconds in which it may speak again; hardware that has just started is not
+                linked to all others yet.
+        """
+        cast, notice = self.cast, {"do": "notice", "text": "all is well"}
+        said = [await cast.ask(speaker, notice)]
+        found: list[str] = []
+
+        async def heard() -> bool:
+            answers = await cast.ask_all(tuple(others), {"do": "refusals"})
+            found[:] = accepters(answers, [one["event"] for one in said])
+            if again_s and len(found) < len(others):
+                said.append(await cast.ask(speaker, notice))
+            return len(found) == len(others)
+
+        await cast.until(heard, again_s or HEARD_S)
+        sentence = f"{len(found)} of {len(others)} accepted what {speaker} said"
+        self.claims.check(claim, len(found) == len(others), sentence)
+        return said[0]
 
     # ------------------------------------------------------------------------- the attacks
 
@@ -199,21 +250,18 @@ class TrustAct:
         """Let the accomplice lie, and judge each lie."""
         cast = self.cast
         await self._start_accomplice()
-        views = await self._views("")
         for attacker, reason in ATTACKS:
             request: dict[str, object] = {"do": "attack", "name": attacker}
+            ends = cast.boxes
             if attacker == "replayer":
-                request |= await self._with_a_box_down()
+                ends = (cast.boxes[-2],)
+                request |= await self._with_a_box_down(ends[0])
             elif attacker == "forger":
                 victim = cast.boxes[-1]
                 request |= {"victim": cast.key(victim), "victim_name": victim}
             answer = await cast.ask(cast.accomplice, request)
-            await self._judge(attacker, reason, answer)
-        after = await self._views("")
-        same = (
-            len({str(row["digest"]) for row in after.values()}) == 1
-            and views.keys() == after.keys()
-        )
+            await self.judge_attack(attacker, reason, ends, answer)
+        same = same_view(await self._views(""), cast.boxes)
         self.claims.check("views_equal", same, "every box still holds the same view")
         await self._judge_sorting()
 
@@ -231,23 +279,43 @@ class TrustAct:
         )
         cast.start_accomplice(options)
         await cast.ready([cast.accomplice])
-        await self._link(cast.boxes)
+        await self.link_accomplice(cast.boxes)
 
-    async def _link(self, boxes: tuple[str, ...]) -> None:
-        """Connect the accomplice with boxes, where they say that they listen."""
-        answers = await self.cast.ask_all(boxes, {"do": "addresses"})
-        where = [[self.cast.key(box), answer["addresses"]] for box, answer in answers.items()]
-        await self.cast.ask(self.cast.accomplice, {"do": "link", "boxes": where})
-
-    async def _with_a_box_down(self) -> dict[str, object]:
-        """Publish something honest while a box is down; bring it back, and name it."""
+    async def link_accomplice(self, boxes: tuple[str, ...]) -> None:
+        """Connect the accomplice with boxes, and see that each of them takes it for a member."""
         cast = self.cast
-        down, speaker = cast.boxes[-2], cast.boxes[0]
+        key = cast.key(cast.accomplice)
+        answers = await cast.ask_all(boxes, {"do": "addresses"})
+        where = [[cast.key(box), answer["addresses"]] for box, answer in answers.items()]
+        said = await cast.ask(cast.accomplice, {"do": "link", "boxes": where})
+        reached = {cast.name_of(peer) for peer in keys_of(said.get("members"))}
+        members: list[str] = []
+
+        async def linked() -> bool:
+            classes = link_classes(await cast.ask_all(boxes, {"do": "links"}), key)
+            members[:] = [box for box in boxes if classes.get(box) == "member" and box in reached]
+            return len(members) == len(boxes)
+
+        await cast.until(linked, LINKED_S)
+        self.claims.check(
+            "accomplice_linked",
+            len(members) == len(boxes),
+            f"{len(members)} of {len(boxes)} boxes have a link to the accomplice",
+        )
+
+    async def _with_a_box_down(self, down: str) -> dict[str, object]:
+        """Publish something honest while a box is down; bring it back, and name it.
+
+        It comes back when its honest neighbours no longer offer the notice: what it then hears of
+        it can only be the replay.
+        """
+        cast, speaker = self.cast, self.cast.boxes[0]
         cast.running[down].kill()
-        said = await cast.ask(speaker, {"do": "notice", "text": "all is well"})
+        said = await self.judge_notice("notice_heard", speaker, set(cast.boxes) - {speaker, down})
+        await trio.sleep(FORGOTTEN_S)
         cast.start_box(cast.foundation.principals[down], down)
         await cast.ready([down])
-        await self._link((down,))
+        await self.link_accomplice((down,))
         return {"box": cast.key(down), "wire": said["wire"], "event": said["event"]}
 
     async def _views(self, name: str, entry: Value = None) -> dict[str, dict[str, Value]]:
@@ -255,73 +323,44 @@ class TrustAct:
             self.cast.boxes, {"do": "view", "name": name, "entry": entry}
         )
 
-    async def _judge(self, attacker: str, reason: str, answer: dict[str, Value]) -> None:
+    async def judge_attack(
+        self, attacker: str, reason: str, ends: tuple[str, ...], answer: dict[str, Value]
+    ) -> None:
         """Read from the boxes at the other ends who refused, for this reason, and who accepted."""
         cast = self.cast
-        sent = answer.get("sent")
-        ends = [cast.name_of(key) for key in sent if isinstance(key, bytes)] if isinstance(
-            sent, list) else []  # fmt: skip
-        honest = tuple(name for name in ends if name in cast.boxes)
-        attack = Attack(attacker, cast.running[cast.accomplice].pid, reason, len(honest), [], [])
+        sent = {cast.name_of(key) for key in keys_of(answer.get("sent"))} & set(cast.boxes)
+        pid = cast.running[cast.accomplice].pid
+        attack = Attack(attacker, pid, reason, len(sent), [], [])
         self.attacks.append(attack)
 
         async def refused() -> bool:
-            if reason == "invisible":
-                await self._see_record(attack, honest, answer)
+            if reason == RECORD_IGNORED:
+                views = await self._views(str(answer["name"]), answer["event"])
+                attack.accepted_by = record_accepters(views)
+                attack.refused_by = sorted(set(record_holders(views)) - set(attack.accepted_by))
             else:
-                await self._see_refusals(attack, honest, answer)
-            return bool(attack.accepted_by) or len(attack.refused_by) == len(honest) > 0
+                key, event = cast.key(cast.accomplice), answer["event"]
+                answers = await cast.ask_all(ends, {"do": "refusals"})
+                attack.accepted_by = accepters(answers, [event])
+                attack.refused_by = refusers(answers, event, reason, key)
+            return bool(attack.accepted_by) or set(ends) <= set(attack.refused_by)
 
-        await cast.until(refused, REFUSED_S)
-        held = not attack.accepted_by and len(attack.refused_by) == len(honest) > 0
+        await cast.until(refused, HEARD_S)
         self.claims.check(
             f"attack:{attacker}",
-            held,
-            f"{len(attack.refused_by)} of {len(honest)} refused it as {reason}, "
+            sent == set(ends) == set(attack.refused_by) and not attack.accepted_by,
+            f"sent to {len(sent)} of {len(ends)}; {len(attack.refused_by)} refused it as {reason}, "
             f"{len(attack.accepted_by)} accepted it",
         )
-
-    async def _see_refusals(
-        self, attack: Attack, honest: tuple[str, ...], answer: dict[str, Value]
-    ) -> None:
-        event, reason = answer["event"], attack.expected_reason
-        answers = await self.cast.ask_all(honest, {"do": "refusals"})
-        attack.refused_by = [
-            box for box, said in answers.items() if [event, reason] in _list(said.get("refused"))
-        ]
-        attack.accepted_by = [
-            box for box, said in answers.items() if event in _list(said.get("accepted"))
-        ]
-
-    async def _see_record(
-        self, attack: Attack, honest: tuple[str, ...], answer: dict[str, Value]
-    ) -> None:
-        """A record is refused by being held or dropped, and counting nowhere."""
-        name, entry = str(answer["name"]), answer["event"]
-        answers = await self._views(name, entry)
-        attack.accepted_by = [
-            box for box in honest if answers[box]["holders"] or answers[box]["entry_counts"]
-        ]
-        attack.refused_by = [
-            box for box in honest if answers[box]["entry_held"] and box not in attack.accepted_by
-        ]
 
     async def _judge_sorting(self) -> None:
         """See that the old hardware and the forker, where linked, are sorted as known."""
         cast = self.cast
-        for name in (f"{cast.hero} (old)", cast.forker):
-            if name not in cast.running:
-                continue
-            key = cast.key(name)
-            answers = await cast.ask_all(cast.boxes, {"do": "links"})
-            classes = [
-                str(link["class"])
-                for answer in answers.values()
-                for link in _list(answer.get("links"))
-                if isinstance(link, dict) and link.get("peer") == key
-            ]
-            told = [word for word in classes if word != "unsorted"]  # the rest has not said hello
-            held = bool(told) and set(told) == {"known"}
+        answers = await cast.ask_all(cast.boxes, {"do": "links"})
+        for name in (cast.old_hero, cast.forker):
+            classes = link_classes(answers, cast.key(name)).values()
+            told = {word for word in classes if word != "unsorted"}  # the rest has not said hello
+            held = answers.keys() == set(cast.boxes) and told == {"known"}
             self.claims.check(
                 f"known:{name}", held, f"{len(classes)} links to it, sorted {sorted(set(classes))}"
             )
@@ -329,16 +368,3 @@ class TrustAct:
 
 def _digest(model: Path) -> bytes:
     return sha256(model.read_bytes()).digest()
-
-
-def _list(value: Value) -> list[Value]:
-    return value if isinstance(value, list) else []
-
-
-def _texts(value: Value) -> list[str]:
-    return [text for text in _list(value) if isinstance(text, str)]
-
-
-def _peers(answer: dict[str, Value]) -> set[bytes]:
-    rows = [row for row in _list(answer.get("links")) if isinstance(row, dict)]
-    return {peer for row in rows if isinstance(peer := row.get("peer"), bytes)}

@@ -58,9 +58,9 @@ def node(parent: Parent, config: str) -> None:
     _run(parent, main)
 
 
-def scenery(parent: Parent, plan: ScenePlan, boxes: list[str], directory: str) -> None:
+def scenery(parent: Parent, plan: ScenePlan, boxes: list[str], scene: str, truth: str) -> None:
     """Render some cameras, one after the other, and say so after each."""
     for name in boxes:
-        render_cameras(plan, [name], Path(directory))
+        render_cameras(plan, [name], Path(scene), Path(truth))
         parent.tell(name)
     parent.tell("done")

@@ -1,0 +1,145 @@
+"""How long the second act took, from the reports of the boxes.
+
+Every box stamps its own part with the machine's one monotonic clock; here the parts of an event are
+put together: frame grabbed → inferred → published → sent → received → handler entered → request.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import cast as typed
+
+from identity.encoding import Value
+from mesh.choreography.trace import percentiles
+from mesh.demo.city_model import City, ground_distance_m
+from mesh.demo.expectation import RADIUS_M
+
+__all__ = ["ReactionTimes", "Report", "Row", "Spread", "measure_times", "report_rows"]
+
+Row = dict[str, Value]
+Report = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Percentiles of one duration, milliseconds."""
+
+    p50: float
+    p99: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionTimes:
+    """How long everything took, and who was there.
+
+    Attributes:
+        samples: handlers entered, each counted as often as it was.
+        heard: pairs of event and receiver among them.
+        absent: such pairs that are missing.
+        latency_ms: published → handler entered.
+        frame_to_request_ms: grabbed → request made.
+        stages_ms: the parts.
+    """
+
+    samples: int
+    heard: int
+    absent: int
+    latency_ms: Spread | None
+    frame_to_request_ms: Spread | None
+    stages_ms: dict[str, Spread]
+
+
+def measure_times(
+    city: City, published: Mapping[str, list[Row]], reports: Mapping[str, Report]
+) -> ReactionTimes:
+    """Put the stamps of all boxes together."""
+    by_event = {
+        typed("bytes", row["event"]): (box, row) for box, rows in published.items() for row in rows
+    }
+    latencies: list[int] = []
+    stages: dict[str, list[int]] = {}
+    heard: set[tuple[bytes, str]] = set()
+    for box, report in reports.items():
+        received = _pairs(report, "received")
+        for row in report_rows(report, "entered"):
+            event, entered_ns = typed("bytes", row["event"]), typed("int", row["entered_ns"])
+            if event not in by_event:
+                continue
+            sent = by_event[event][1]
+            heard.add((event, box))
+            latencies.append(entered_ns - typed("int", sent["sealed_ns"]))
+            _stage(stages, "published_to_sent", sent["sealed_ns"], sent["sent_ns"])
+            if event in received:
+                _stage(stages, "published_to_received", sent["sealed_ns"], received[event])
+                _stage(stages, "received_to_handler", received[event], entered_ns)
+    for _, row in by_event.values():
+        _stage(stages, "frame_to_inferred", row["grabbed_ns"], row["inferred_ns"])
+        _stage(stages, "inferred_to_published", row["inferred_ns"], row["sealed_ns"])
+    frame_to_request = _spread(_frame_to_request(by_event, reports, stages))
+    return ReactionTimes(
+        samples=len(latencies),
+        heard=len(heard),
+        absent=_absent(city, by_event, heard),
+        latency_ms=_spread(latencies),
+        frame_to_request_ms=frame_to_request,
+        stages_ms={name: spread for name, values in stages.items() if (spread := _spread(values))},
+    )
+
+
+def _absent(
+    city: City, by_event: dict[bytes, tuple[str, Row]], heard: set[tuple[bytes, str]]
+) -> int:
+    """Deliveries that did not happen: every box within the interest of an event's place."""
+    near = {
+        name: [
+            other
+            for other in city.names
+            if other != name
+            and ground_distance_m(city.place(name).position, city.place(other).position) <= RADIUS_M
+        ]
+        for name in city.names
+    }
+    return sum(
+        (event, other) not in heard
+        for event, (box, _) in by_event.items()
+        for other in near.get(box, ())
+    )
+
+
+def _frame_to_request(
+    by_event: dict[bytes, tuple[str, Row]],
+    reports: Mapping[str, Report],
+    stages: dict[str, list[int]],
+) -> list[int]:
+    durations: list[int] = []
+    for report in reports.values():
+        for row in report_rows(report, "requests"):
+            event, requested_ns = typed("bytes", row["event"]), typed("int", row["requested_ns"])
+            if event in by_event:
+                published = by_event[event][1]
+                durations.append(requested_ns - typed("int", published["grabbed_ns"]))
+                _stage(stages, "published_to_request", published["sealed_ns"], requested_ns)
+    return durations
+
+
+def report_rows(report: Report, name: str) -> list[Row]:
+    """Return the rows of one kind in a box's report."""
+    rows = report.get(name)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _pairs(report: Report, name: str) -> dict[bytes, int]:
+    rows = report.get(name)
+    pairs = [row for row in rows if isinstance(row, list)] if isinstance(rows, list) else []
+    return {typed("bytes", row[0]): typed("int", row[1]) for row in pairs}
+
+
+def _stage(stages: dict[str, list[int]], name: str, start: Value, end: Value) -> None:
+    stages.setdefault(name, []).append(typed("int", end) - typed("int", start))
+
+
+def _spread(durations_ns: Iterable[int]) -> Spread | None:
+    found = percentiles(durations_ns)
+    if found is None:
+        return None
+    return Spread(round(found.p50_ms, 2), round(found.p99_ms, 2), round(found.max_ms, 2))

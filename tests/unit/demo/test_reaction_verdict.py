@@ -1,0 +1,310 @@
+"""A flawless run passes every claim of the second act, and each flaw fails its own claim."""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mesh.demo.city import generate_city, neighbourhood
+from mesh.demo.city_model import City, ground_distance_m
+from mesh.demo.claims import Claims
+from mesh.demo.expectation import RADIUS_M, expected_reactions, watched_incident
+from mesh.demo.plan import CameraPlan, ScenePlan, plan_scene
+from mesh.demo.reaction_verdict import Outcome, judge_reaction, quiet_frames, shown_incidents
+from mesh.demo.scenes import BETWEEN, CLEAR, IN_LANE, IncidentSpec, truth_of
+from mesh.units import MS
+
+FRAMES, EVERY = 200, 32
+"""Length of each camera's clip, and from one incident to the next."""
+SHAPE = [BETWEEN] * 3 + [IN_LANE] * 11 + [BETWEEN] * 3
+OLD = "old hardware"
+
+
+@dataclass
+class Run:
+    """What happened and what the boxes say that they did; flawless until it is doctored."""
+
+    city: City
+    plan: ScenePlan
+    truths: dict[str, NDArray[np.int8]]
+    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    outcome: Outcome = field(default_factory=Outcome)
+
+    def judged(self) -> list[str]:
+        """Judge it; returns the claims that failed."""
+        claims = Claims(keep_going=True, say=lambda name, held, sentence: None)
+        asked = (*self.city.names, OLD)
+        judge_reaction(
+            self.city, self.plan, self.truths, asked, self.reports, self.outcome, claims
+        )  # fmt: skip
+        return claims.failed
+
+    def see(self, box: str, frame: int, incident: bytes | None = None) -> bytes:
+        """Publish an event, a first one unless an incident is named; everybody near hears it."""
+        event = f"{box}/{frame}".encode()
+        at_ns = frame * 250 * MS
+        row = {"event": event, "incident": incident or event, "frame": frame, "sent_ns": at_ns + 2}
+        row |= {"grabbed_ns": at_ns, "inferred_ns": at_ns + 1, "sealed_ns": at_ns + 1}
+        self.reports[box]["published"].append(row)
+        here = self.city.place(box).position
+        for other in self.city.places:
+            if other.name != box and ground_distance_m(here, other.position) <= RADIUS_M:
+                report = self.reports[other.name]
+                report["entered"].append({"event": event, "entered_ns": at_ns + MS})
+                report["received"].append([event, at_ns + MS])
+        return event
+
+    def react(self, box: str, event: bytes) -> None:
+        """Let everybody whom an incident concerns react to it."""
+        incident = watched_incident(self.city, box)
+        assert incident is not None
+        for one in expected_reactions(self.city, incident):
+            row = {"event": event, "incident": event, "kind": one.kind}
+            row |= {"seconds_ms": round(one.seconds * 1000), "requested_ns": 2 * MS}
+            row["requested_ns"] += int(event.rpartition(b"/")[2]) * 250 * MS
+            self.reports[one.box]["requests"].append(row)
+
+
+def report(frames: int) -> dict[str, Any]:
+    lists = {name: [] for name in ("published", "entered", "requests", "received")}
+    return {"frames": frames, "frames_late": 0, **lists}
+
+
+def staged(city: City) -> tuple[ScenePlan, dict[str, NDArray[np.int8]]]:
+    """61 incidents before twelve cameras, the one more before box 247."""
+    cameras: dict[str, CameraPlan] = {}
+    truths: dict[str, NDArray[np.int8]] = {}
+    for box in city.names:
+        starts = range(10, FRAMES - 20, EVERY)[: 6 if box == city.hero.name else 5]
+        cameras[box] = CameraPlan(box, 0, False, tuple(IncidentSpec(first_frame=s) for s in starts))
+        truths[box] = np.full(FRAMES, CLEAR, np.int8)
+        for start in starts:
+            truths[box][start : start + len(SHAPE)] = SHAPE
+    return ScenePlan(FRAMES, cameras), truths
+
+
+@pytest.fixture(scope="module")
+def flawless() -> Run:
+    city = neighbourhood(generate_city(247), 12)
+    run = Run(city, *staged(city))
+    run.reports = {box: report(FRAMES) for box in city.names} | {OLD: report(0)}
+    for one in shown_incidents(run.truths):
+        first = run.see(one.box, one.first_frame + 1)
+        run.react(one.box, first)
+        for frame in range(one.first_frame + 2, one.last_frame + 3):
+            run.see(one.box, frame, first)
+    return run
+
+
+@pytest.fixture
+def run(flawless: Run) -> Run:
+    return Run(flawless.city, flawless.plan, dict(flawless.truths), deepcopy(flawless.reports))
+
+
+def test_a_flawless_run_passes(run: Run) -> None:
+    assert run.judged() == []
+    outcome = run.outcome
+    assert outcome.events == 61 * 18
+    assert outcome.quiet_frames == 12 * FRAMES - 61 * (len(SHAPE) + 2)
+    assert outcome.reactions == outcome.expected_reactions > 61
+    assert outcome.missed_detections == []
+    assert outcome.samples > 1000
+
+
+def first_of(run: Run, box: str) -> tuple[int, int]:
+    one = next(one for one in shown_incidents(run.truths) if one.box == box)
+    return one.first_frame, one.last_frame
+
+
+def forget(run: Run, box: str, first: int, last: int) -> None:
+    """Take an incident out of the reports, with all that it led to."""
+    gone = {f"{box}/{frame}".encode() for frame in range(first, last + 3)}
+    for one in run.reports.values():
+        for name in ("published", "entered", "requests"):
+            one[name] = [row for row in one[name] if row["event"] not in gone]
+
+
+def test_an_event_speaks_of_three_frames_and_no_more(run: Run) -> None:
+    box = run.city.names[0]
+    first, last = first_of(run, box)
+    run.see(box, first)
+    assert run.judged() == []
+    run.see(box, last + 3)
+    assert run.judged() == ["false_detections"]
+
+
+def test_an_event_just_before_the_vehicle_touches_the_lane_is_false(run: Run) -> None:
+    box = run.city.names[0]
+    run.see(box, first_of(run, box)[0] - 1)
+    assert run.judged() == ["false_detections"]
+
+
+def test_a_quiet_frame_is_one_in_which_every_event_is_false() -> None:
+    truth = np.array([0, 0, 1, -1, 0, 0, 0, 0], np.int8)
+    assert quiet_frames(truth) == 4
+    assert quiet_frames(np.array([1, 0, 0, 0], np.int8)) == 1
+    assert quiet_frames(np.zeros(5, np.int8)) == 5
+
+
+def test_three_incidents_may_be_missed_but_not_the_fourth_nor_the_van_at_17_47(run: Run) -> None:
+    boxes = [box for box in run.city.names if box != run.city.hero.name]
+    for count, box in enumerate(boxes[:4], start=1):
+        forget(run, box, *first_of(run, box))
+        run.outcome = Outcome()
+        assert run.judged() == ([] if count < 4 else ["missed_detections"])
+        assert len(run.outcome.missed_detections) == count
+
+
+def test_the_van_at_17_47_is_not_one_of_those_that_may_be_missed(run: Run) -> None:
+    hero = run.city.hero.name
+    forget(run, hero, *first_of(run, hero))
+    assert run.judged() == ["hero"]
+
+
+def test_one_incident_of_the_box_does_not_stand_for_two_of_the_scene(run: Run) -> None:
+    """Updates that run on into the next incident announce nothing: that one was missed."""
+    hero = run.city.hero.name
+    first, second = [one for one in shown_incidents(run.truths) if one.box == hero][:2]
+    forget(run, hero, second.first_frame, second.last_frame)
+    for frame in range(second.first_frame + 1, second.last_frame):
+        run.see(hero, frame, f"{hero}/{first.first_frame + 1}".encode())
+    assert run.judged() == []
+    assert run.outcome.missed_detections == [str(second)]
+    assert run.outcome.reactions < run.outcome.expected_reactions
+
+
+def test_a_scene_that_shows_less_than_was_planned_fails(run: Run) -> None:
+    box = run.city.names[0]
+    first, last = first_of(run, box)
+    forget(run, box, first, last)
+    run.truths[box] = run.truths[box].copy()
+    run.truths[box][first : last + 1] = CLEAR
+    assert run.judged() == ["scene"]
+
+
+def test_an_incident_that_hardly_stands_in_the_lane_is_none(run: Run) -> None:
+    box = run.city.names[0]
+    first, _ = first_of(run, box)
+    run.truths[box] = run.truths[box].copy()
+    run.truths[box][first : first + 6] = BETWEEN
+    assert run.judged() == ["scene"]
+
+
+def test_a_whole_scene_has_a_thousand_quiet_frames(run: Run) -> None:
+    for box, truth in run.truths.items():
+        longer = truth.copy()
+        for one in shown_incidents({box: truth}):
+            longer[one.last_frame : one.last_frame + 9] = BETWEEN
+        run.truths[box] = longer
+    assert run.judged() == ["quiet_frames"]
+
+
+def test_a_whole_scene_has_a_thousand_deliveries(run: Run) -> None:
+    firsts = {row["event"] for one in run.reports.values() for row in one["requests"]}
+    for one in run.reports.values():
+        for name in ("published", "entered"):
+            one[name] = [row for row in one[name] if row["event"] in firsts]
+    assert run.judged() == ["samples"]
+
+
+def last_request(run: Run) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    rows = next(one["requests"] for one in run.reports.values() if one["requests"])
+    return rows, rows[-1]
+
+
+def twice_made(run: Run) -> None:
+    rows, row = last_request(run)
+    rows.append(row)
+
+
+def made_for_another(run: Run) -> None:
+    rows, row = last_request(run)
+    rows[-1] = {**row, "incident": b"another"}
+
+
+def left_out(run: Run) -> None:
+    last_request(run)[0].pop()
+
+
+def made_by_the_old_hardware(run: Run) -> None:
+    run.reports[OLD]["requests"].append(last_request(run)[1])
+
+
+def late(run: Run) -> None:
+    run.reports[run.city.names[0]]["frames_late"] = 12 * FRAMES // 100 + 1
+
+
+def not_looked_at(run: Run) -> None:
+    run.reports[run.city.names[0]]["frames"] -= 1
+
+
+def handled_twice(run: Run) -> None:
+    rows = run.reports[run.city.names[0]]["entered"]
+    rows.append(rows[-1])
+
+
+def not_delivered(run: Run) -> None:
+    run.reports[run.city.names[0]]["entered"].pop()
+
+
+def slow(run: Run) -> None:
+    for one in run.reports.values():
+        for row in one["entered"]:
+            row["entered_ns"] += 25 * MS
+
+
+def slow_to_ask(run: Run) -> None:
+    for one in run.reports.values():
+        for row in one["requests"]:
+            row["requested_ns"] += 49 * MS
+
+
+def silent(run: Run) -> None:
+    del run.reports[OLD]
+
+
+@pytest.mark.parametrize(
+    ("flaw", "failed"),
+    [
+        (twice_made, ["unexpected_reactions", "reactions"]),
+        (made_for_another, ["unexpected_reactions", "reactions"]),
+        (left_out, ["reactions"]),
+        (made_by_the_old_hardware, ["unexpected_reactions", "reactions"]),
+        (late, ["frames_late"]),
+        (not_looked_at, ["frames"]),
+        (handled_twice, ["handled_once"]),
+        (not_delivered, ["receivers"]),
+        (slow, ["latency"]),
+        (slow_to_ask, ["frame_to_request"]),
+        (silent, ["reports"]),
+    ],
+)
+def test_each_flaw_fails_the_claim_it_belongs_to(
+    run: Run, flaw: Callable[[Run], None], failed: list[str]
+) -> None:
+    flaw(run)
+    assert run.judged() == failed
+
+
+def test_a_silent_box_is_named(run: Run) -> None:
+    del run.reports[run.city.names[0]]
+    assert {"reports", "frames", "receivers"} <= set(run.judged())
+
+
+@pytest.mark.parametrize("seed", [3, 247])
+def test_the_plan_leaves_a_thousand_quiet_frames_with_room(seed: int) -> None:
+    plan = plan_scene(neighbourhood(generate_city(seed), 12), seed, 60)
+    truths = truths_of(plan)
+    assert len(shown_incidents(truths)) == 61
+    assert 1020 <= sum(map(quiet_frames, truths.values())) <= 1100
+
+
+def truths_of(plan: ScenePlan) -> Mapping[str, NDArray[np.int8]]:
+    return {
+        box: np.array(truth_of(camera.seed, plan.frames, camera.incidents), np.int8)
+        for box, camera in plan.cameras.items()
+    }

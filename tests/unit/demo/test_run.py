@@ -1,0 +1,61 @@
+"""What a run says at its end, and where it keeps what no box may read."""
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from mesh.demo.city import generate_city, neighbourhood
+from mesh.demo.claims import ClaimFailedError, Claims
+from mesh.demo.narration import Narrator
+from mesh.demo.plan import CameraPlan, ScenePlan
+from mesh.demo.run import DemoOptions, Run
+from mesh.demo.scenery import load_camera, load_truth, render_cameras
+
+
+def run_of(options: DemoOptions, *, finished: bool = True) -> Run:
+    narrator = Narrator(Console(file=StringIO()))
+    run = Run(options, Path("nowhere"), Claims(options.keep_going, narrator.claim), narrator)
+    run.finished = finished
+    return run
+
+
+def test_a_run_of_the_default_size_must_end_in_time() -> None:
+    run = run_of(DemoOptions(keep_going=True))
+    run.judge_duration(120.0, cores=2)
+    assert run.result(120.0)["ok"]
+    run.judge_duration(120.1, cores=2)
+    assert run.result(120.1)["failed"] == ["duration"]
+    with pytest.raises(ClaimFailedError, match="duration"):
+        run_of(DemoOptions()).judge_duration(121.0, cores=8)
+
+
+@pytest.mark.parametrize(
+    ("options", "cores", "finished"),
+    [
+        (DemoOptions(boxes=20), 2, True),
+        (DemoOptions(incidents=100), 2, True),
+        (DemoOptions(act="reaction"), 2, True),
+        (DemoOptions(), 1, True),
+        (DemoOptions(), 2, False),
+    ],
+)
+def test_any_other_run_takes_what_it_takes(
+    options: DemoOptions, cores: int, finished: bool
+) -> None:
+    run = run_of(options, finished=finished)
+    run.judge_duration(500.0, cores)
+    assert run.result(500.0)["ok"]
+
+
+def test_the_truth_lies_where_no_box_reads(tmp_path: Path) -> None:
+    scene, truth = tmp_path / "scene", tmp_path / "truth"
+    scene.mkdir()
+    truth.mkdir()
+    box = neighbourhood(generate_city(1), 6).names[0]
+    plan = ScenePlan(2, {box: CameraPlan(box, 1, False, ())})
+    render_cameras(plan, [box], scene, truth)
+    assert sorted(path.suffixes[0] for path in scene.iterdir()) == [".camera", ".frames"]
+    assert len(load_camera(scene, box)[0]) == 2
+    assert load_truth(truth, box).truth.tolist() == [0, 0]
