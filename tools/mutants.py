@@ -44,6 +44,7 @@ STACK_SECONDS = 60
 """A single test that takes longer says where it stands."""
 CONTROL = "(none: the code as it is)"
 PASSED, FAILED = 0, 1
+OUTCOMES: dict[int | None, str] = {PASSED: "survived", FAILED: "caught"}
 """pytest's exit statuses that mean what a mutant asks; any other is an error."""
 RED = re.compile(r"^(?:FAILED|ERROR) ([^\s:]+)(?:::(.+?))?(?: - .*)?$", re.MULTILINE)
 """A line of pytest's summary: the file, and the test in it, none where the file cannot be read."""
@@ -59,12 +60,14 @@ class Result:
         mutant: its name.
         outcome: "caught", "survived", or "error" where the tests did not run as they should.
         test: the first that failed, or what went wrong.
+        law: "caught", "survived" or "error" of its law alone, empty if it has none.
         seconds: how long it took.
     """
 
     mutant: str
     outcome: str
     test: str
+    law: str
     seconds: float
 
 
@@ -122,13 +125,21 @@ def try_mutant(root: Path, mutant: Mutant) -> Result:
     before = mutate(root, mutant)
     try:
         status, output = run_tests(root, mutant.tests, MUTANT_SECONDS_MAX)
+        law = ask_law(root, mutant)
     finally:
         for path, text in before.items():
             path.write_text(text, encoding="utf-8")
             Path(cache_from_source(str(path))).unlink(missing_ok=True)
-    outcomes = {PASSED: "survived", FAILED: "caught"}
-    outcome = "error" if status is None else outcomes.get(status, "error")
-    return Result(mutant.name, outcome, first_red(output), time.monotonic() - started)
+    outcome = OUTCOMES.get(status, "error")
+    return Result(mutant.name, outcome, first_red(output), law, time.monotonic() - started)
+
+
+def ask_law(root: Path, mutant: Mutant) -> str:
+    """Return what a mutant's law alone says of it, when it is planted."""
+    if mutant.law is None:
+        return ""
+    status, _ = run_tests(root, [mutant.law], MUTANT_SECONDS_MAX)
+    return OUTCOMES.get(status, "error")
 
 
 def try_control(root: Path, mutants: Sequence[Mutant]) -> Result:
@@ -137,7 +148,7 @@ def try_control(root: Path, mutants: Sequence[Mutant]) -> Result:
     tests = list(dict.fromkeys(test for mutant in mutants for test in mutant.tests))
     status, output = run_tests(root, tests, CONTROL_SECONDS_MAX)
     outcome = "passed" if status == PASSED else "error"
-    return Result(CONTROL, outcome, first_red(output), time.monotonic() - started)
+    return Result(CONTROL, outcome, first_red(output), "", time.monotonic() - started)
 
 
 STYLES = {"caught": "green", "passed": "green", "survived": "bold red", "error": "bold red"}
@@ -146,16 +157,16 @@ STYLES = {"caught": "green", "passed": "green", "survived": "bold red", "error":
 def table_of(results: Sequence[Result], running: str | None) -> Table:
     """Return the table of what ended, and what runs."""
     table = Table(title="Mutants")
-    for column in ("mutant", "outcome", "by"):
+    for column in ("mutant", "outcome", "by", "by its law alone"):
         table.add_column(column, overflow="fold")
     table.add_column("s", justify="right")
     for result in results:
         style = STYLES[result.outcome]
         shown = f"[{style}]{result.outcome}[/]"
         test = result.test.removeprefix("tests/").replace("[", r"\[")
-        table.add_row(result.mutant, shown, test, f"{result.seconds:.1f}")
+        table.add_row(result.mutant, shown, test, result.law, f"{result.seconds:.1f}")
     if running is not None:
-        table.add_row(running, "…", "", "")
+        table.add_row(running, "…", "", "", "")
     return table
 
 
@@ -172,7 +183,8 @@ def try_all(console: Console, mutants: Sequence[Mutant]) -> list[Result]:
                     results.append(result)
                     if not console.is_terminal:
                         took = f"{result.seconds:.1f} s"
-                        print(result.mutant, result.outcome, result.test, took, sep=" | ")
+                        law = f"law {result.law or 'none'}"
+                        print(result.mutant, result.outcome, result.test, law, took, sep=" | ")
                         sys.stdout.flush()
                 live.update(table_of(results, running))
 

@@ -35,12 +35,15 @@ class Mutant:
         bug: what the code does wrong, in one line.
         changes: all of them make the one bug.
         tests: files that must notice it, asked in this order.
+        law: the test that holds the code against the oracle over generated worlds; it is asked by
+            itself too, for what a fixed case catches an unknown case may not. None: no law says it.
     """
 
     name: str
     bug: str
     changes: tuple[Change, ...]
     tests: tuple[str, ...]
+    law: str | None = None
 
 
 def problems(root: Path, mutants: Iterable[Mutant]) -> list[str]:

@@ -83,7 +83,7 @@ def dealt(fleet: Fleet, entries: Sequence[Entry], random: Random, parts: int) ->
     replicas: list[Replica] = []
     for _ in range(parts):
         share = random.choice((0.3, 0.6, 0.8, 1.0))
-        own = [entry for entry in entries if random.random() < share or entry.kind == "grant"]
+        own = [entry for entry in entries if random.random() < share]
         random.shuffle(own)
         replica = replica_of(fleet, ())
         for entry in own:

@@ -12,6 +12,7 @@ from crdt.entry import Entry, Lane
 from crdt.kinds import KeyRule
 from crdt.registers import fold_registers
 from crdt.snapshot import fold_status
+from crdt.standing import Authority
 from identity.capability import is_name
 from identity.genesis import Genesis, RootStatement
 
@@ -142,26 +143,11 @@ def fold_view(
     """Return what the fold says of a set."""
     held = list(entries)
     authority = fold_authority(genesis, statements, held)
-    read = {entry.id: entry.kind for entry in held}
     registers = fold_registers(authority, statements, held, KEY_RULES)
     return View(
         root=tuple(authority.root),
-        pairs={
-            (pair.key, pair.name): {
-                "stratum": standing.stratum,
-                "epoch": standing.epoch,
-                "capabilities": list(standing.capabilities),
-                "dropped": list(standing.dropped),
-                "place": standing.place,
-                **{flag: getattr(standing, flag) for flag in FLAGS},
-            }
-            for pair, standing in authority.standings.items()
-        },
-        counting={
-            id_: [tuple(pair) for pair in pairs]
-            for id_, pairs in authority.counting.items()
-            if read[id_] in ("grant", "revoke", "pin") and pairs
-        },
+        pairs=plain_pairs(authority),
+        counting=plain_counting(authority, held),
         registers={
             key: _plain_register(
                 {
@@ -176,6 +162,31 @@ def fold_view(
         state=_plain_status(fold_status(authority, held, Lane.STATE)),
         fleet=_plain_status(fold_status(authority, held, Lane.FLEET)),
     )
+
+
+def plain_pairs(authority: Authority) -> dict[Pair, dict]:
+    """Return each granted pair's standing as the oracle writes it."""
+    return {
+        (pair.key, pair.name): {
+            "stratum": standing.stratum,
+            "epoch": standing.epoch,
+            "capabilities": list(standing.capabilities),
+            "dropped": list(standing.dropped),
+            "place": standing.place,
+            **{flag: getattr(standing, flag) for flag in FLAGS},
+        }
+        for pair, standing in authority.standings.items()
+    }
+
+
+def plain_counting(authority: Authority, entries: Iterable[Entry]) -> dict[bytes, list[Pair]]:
+    """Return which grants, revocations and pins count, and under which pairs."""
+    read = {entry.id: entry.kind for entry in entries}
+    return {
+        id_: [tuple(pair) for pair in pairs]
+        for id_, pairs in authority.counting.items()
+        if read[id_] in ("grant", "revoke", "pin") and pairs
+    }
 
 
 def _plain(contender: object) -> tuple:

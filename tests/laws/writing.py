@@ -127,6 +127,7 @@ class Fleet:
     Attributes:
         genesis: roots `root-0` … , each of which signs every statement.
         statements: the accepted root statements, in order.
+        offered: these, and what was offered and must not be accepted.
         entries: what was written, in order.
     """
 
@@ -135,20 +136,32 @@ class Fleet:
         self._roots = [key_of(f"root-{number}") for number in range(roots)]
         self.genesis: Genesis = make_genesis([key.public for key in self._roots], roots)
         self.statements: list[RootStatement] = []
+        self.offered: list[RootStatement] = []
         self.entries: list[Entry] = []
 
     def declare(self, *items: tuple[str, object]) -> RootStatement:
         """Append a root statement."""
-        last = self.statements[-1] if self.statements else None
+        statement = self._signed(items, self.statements, len(self._roots))
+        self.statements.append(statement)
+        self.offered.append(statement)
+        return statement
+
+    def offer(self, *items: tuple[str, object], signers: int, twin: bool = False) -> None:
+        """Offer what may not be accepted: too few sign it, or it is a twin of the last."""
+        before = self.statements[:-1] if twin else self.statements
+        self.offered.append(self._signed(items, before, signers))
+
+    def _signed(
+        self, items: Iterable[tuple[str, object]], before: Sequence[RootStatement], signers: int
+    ) -> RootStatement:
         statement = make_root_statement(
             self.genesis,
             [RootItem(kind, body) for kind, body in items],
-            number=len(self.statements) + 1,
-            prev=last.id if last else bytes(32),
+            number=len(before) + 1,
+            prev=before[-1].id if before else bytes(32),
         )
-        for key in self._roots:
+        for key in self._roots[:signers]:
             statement = sign_root(statement, key)
-        self.statements.append(statement)
         return statement
 
     def write(
@@ -191,12 +204,12 @@ class Fleet:
         return self.genesis, tuple(self.statements), tuple(self.entries)
 
 
-def two_banks(clock: Clock = by_number) -> Fleet:
+def two_banks(clock: Clock = by_number, *, roots: int = 1) -> Fleet:
     """Return a fleet whose two organisations both act under `city`, and each under its own name.
 
     Organisations have stratum 1, stewards 2, boxes 3, agents 4.
     """
-    fleet = Fleet(clock=clock)
+    fleet = Fleet(roots=roots, clock=clock)
     fleet.declare(
         grant("bank-a", "a", 1, 1, steward_of("a", "city")),
         grant("bank-b", "b", 1, 1, steward_of("b", "city")),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import trio
@@ -17,7 +18,10 @@ from tests.live.founded import NearMiss
 
 
 def run_box(parent: Parent, config: Mapping[str, object], seed: bytes, invite: bytes) -> None:
-    """Run a node until told to stop; tell each event seen, and how it is whenever asked."""
+    """Run a node until told to stop; tell each event seen, and how it is whenever asked.
+
+    Whoever asks says which spoilt frames come next, by their SHA-256.
+    """
     trio.run(_run, parent, config, seed, invite)
 
 
@@ -28,25 +32,27 @@ async def _run(parent: Parent, config: Mapping[str, object], seed: bytes, invite
         parse_invite(invite),
     )
     async with opened as node, trio.open_nursery() as nursery:
-        parsed = _count(node)
+        expected: set[bytes] = set()
+        spoilt = _count(node, expected)
         nursery.start_soon(_tell_incidents, parent, node)
         parent.tell(("ready", node.addresses))
-        async for _ in parent:
-            parent.tell(("state", _state(node, parsed)))
+        async for bodies in parent:
+            expected.update(bodies)
+            parent.tell(("state", _state(node, spoilt)))
         nursery.cancel_scope.cancel()
 
 
-def _count(node: Node) -> Counter[str]:
-    """Count the frames that reach the mind, by protocol."""
-    parsed: Counter[str] = Counter()
+def _count(node: Node, expected: set[bytes]) -> Counter[str]:
+    """Count the expected frames that reach the mind, by protocol."""
+    spoilt: Counter[str] = Counter()
     receive = node.mind.receive
 
     def counted(peer: bytes, protocol: str, body: bytes, now: Instant) -> list[Effect]:
-        parsed[protocol] += 1
+        spoilt[protocol] += sha256(body).digest() in expected
         return receive(peer, protocol, body, now)
 
     node.mind.receive = counted
-    return parsed
+    return spoilt
 
 
 async def _tell_incidents(parent: Parent, node: Node) -> None:
@@ -55,13 +61,13 @@ async def _tell_incidents(parent: Parent, node: Node) -> None:
             parent.tell(("seen", seen.value.kind))
 
 
-def _state(node: Node, parsed: Counter[str]) -> dict[str, object]:
+def _state(node: Node, spoilt: Counter[str]) -> dict[str, object]:
     statistics = node.statistics()
     status = Path("/proc/self/status").read_text(encoding="ascii")
     gossip = statistics.mind.gossip.counters
     return {
         "rss_kib": int(status.partition("VmRSS:")[2].split()[0]),
-        "parsed": dict(parsed),
+        "spoilt": dict(spoilt),
         "graylisted": gossip.graylisted,
         "malformed": gossip.malformed,
         "sync_failed": statistics.mind.sync.failed,

@@ -1,5 +1,7 @@
 """The floors hold, the contracts that say so are complete, and a planted violation is caught."""
 
+import ast
+import re
 import shutil
 import sys
 import tomllib
@@ -17,6 +19,9 @@ PURE = "Pure code imports no clock, randomness, file, socket, thread or runtime"
 UPWARD = "Floors: mesh stands on crdt and inference, both stand on identity"
 QUARANTINE = "Only mesh.net imports libp2p"
 ORACLE = "The oracle never sees the fold"
+
+VERDICT = re.compile(r"^(.+) (KEPT|BROKEN)(?: \(.*\))?$", re.MULTILINE)
+"""What lint-imports says of a contract, and in brackets how many imports it was told to ignore."""
 
 IMPURE = {
     "identity.keystore": "key files",
@@ -66,8 +71,7 @@ def lint_imports(root: Path) -> CompletedProcess[str]:
 
 def verdicts(output: str) -> dict[str, str]:
     """Contract name → KEPT or BROKEN."""
-    lines = (line.rsplit(" ", 1) for line in output.splitlines())
-    return {line[0]: line[1] for line in lines if line[-1] in {"KEPT", "BROKEN"}}
+    return dict(VERDICT.findall(output))
 
 
 def test_the_floors_hold():
@@ -77,6 +81,8 @@ def test_the_floors_hold():
 
 def test_planted_imports_break_their_contracts(copy: Path):
     plant(copy, "identity/did.py", "import time")
+    plant(copy, "crdt/feed.py", "import datetime")
+    plant(copy, "mesh/choreography/event.py", "import uuid")
     plant(copy, "crdt/entry.py", "import mesh.units")
     plant(copy, "mesh/gossip/params.py", "import libp2p")
     plant(copy, "tests/laws/oracle/__init__.py", "import crdt.registers")
@@ -84,6 +90,63 @@ def test_planted_imports_break_their_contracts(copy: Path):
     assert checked.returncode == 1, checked.stdout + checked.stderr
     told = verdicts(checked.stdout)
     assert {told[name] for name in (PURE, UPWARD, QUARANTINE, ORACLE)} == {"BROKEN"}, told
+    for found in (
+        "identity.did -> time",
+        "crdt.feed -> datetime",
+        "mesh.choreography.event -> uuid",
+    ):
+        assert found in checked.stdout, checked.stdout
+
+
+def impure_imports(package: str, text: str) -> set[str]:
+    """What a package's own module imports of what the pure contract forbids."""
+    imported: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            parts = (package if node.level else None, node.module)
+            home = ".".join(part for part in parts if part)
+            imported |= {f"{home}.{alias.name}" for alias in node.names}
+    forbidden = contracts()[PURE]["forbidden_modules"]
+    return {
+        name for name in forbidden if any(f"{each}.".startswith(f"{name}.") for each in imported)
+    }
+
+
+@pytest.mark.parametrize("package", PRODUCT)
+def test_a_package_itself_imports_nothing_impure(package: str):
+    """An import contract that names a package means all below it, so none can name these."""
+    text = (ROOT / package / "__init__.py").read_text(encoding="utf-8")
+    found = impure_imports(package, text)
+    assert not found, f"{package}/__init__.py: import it where it is used:{listing(sorted(found))}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import time",
+        "import os.path",
+        "from concurrent import futures",
+        "from . import store",
+        "from .store import Store",
+        "from crdt import store",
+    ],
+)
+def test_a_planted_import_of_a_package_itself_is_found(line: str):
+    assert impure_imports("crdt", f"import struct\n{line}\n")
+
+
+def test_a_planted_function_without_a_return_type_fails_ruff(copy: Path):
+    """Strict pyright infers the return type of a function of no parameters, and is content."""
+    path = "identity/keys.py"
+    check = ("-m", "ruff", "check", "--no-cache", path)
+    before = run_python(*check, cwd=copy)
+    assert before.returncode == 0, before.stdout + before.stderr
+    plant(copy, path, 'def planted():\n    """Return a number."""\n    return 42')
+    after = run_python(*check, cwd=copy)
+    assert after.returncode == 1, after.stdout + after.stderr
+    assert "ANN20" in after.stdout
 
 
 def test_a_planted_untyped_function_fails_the_type_check(copy: Path):
