@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from tools import mutants_of_exchange, mutants_of_records
+from tools import mutants_of_exchange, mutants_of_records, mutants_of_rollouts
 from tools.mutants_mutant import Mutant, mutate, problems
 
 __all__ = ["MUTANTS", "main"]
@@ -49,7 +49,11 @@ OUTCOMES: dict[int | None, str] = {PASSED: "survived", FAILED: "caught"}
 RED = re.compile(r"^(?:FAILED|ERROR) ([^\s:]+)(?:::(.+?))?(?: - .*)?$", re.MULTILINE)
 """A line of pytest's summary: the file, and the test in it, none where the file cannot be read."""
 
-MUTANTS: tuple[Mutant, ...] = (*mutants_of_records.MUTANTS, *mutants_of_exchange.MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (
+    *mutants_of_records.MUTANTS,
+    *mutants_of_exchange.MUTANTS,
+    *mutants_of_rollouts.MUTANTS,
+)
 
 
 @dataclass(frozen=True, slots=True)

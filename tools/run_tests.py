@@ -35,6 +35,7 @@ FLOORS = {
     "mesh.gossip": "mesh/gossip/",
     "mesh.coordination": "mesh/coordination/",
     "mesh.choreography": "mesh/choreography/",
+    "mesh.orchestration": "mesh/orchestration/",
     "mesh.mind": "mesh/mind/",
     "mesh.framing": "mesh/framing.py",
     "mesh.units": "mesh/units.py",

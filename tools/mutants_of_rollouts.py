@@ -1,0 +1,310 @@
+"""Seeded bugs of rollouts: one for each rule that stands because its absence broke something."""
+
+from tools.mutants_mutant import Change, Mutant
+
+__all__ = ["MUTANTS"]
+
+HISTORIES = "tests/laws/rollouts/test_histories.py"
+FOLD = "tests/laws/rollouts/test_fold.py"
+INVARIANT = "tests/laws/rollouts/test_invariant.py"
+TABLES = "tests/unit/orchestration/test_tables.py"
+CONDUCTS = "tests/unit/orchestration/test_conductor.py"
+RECORDS = "tests/unit/orchestration/test_records.py"
+
+LIVES = (HISTORIES, INVARIANT)
+JUDGED = (FOLD, HISTORIES)
+
+GATE = "mesh/orchestration/gate.py"
+OPENING = "mesh/orchestration/opening.py"
+CONDUCTOR = "mesh/orchestration/conductor.py"
+ROLLOUTS = "mesh/orchestration/rollouts.py"
+SIGHT = "mesh/orchestration/sight.py"
+
+
+def _mutant(
+    name: str, bug: str, path: str, text: str, instead: str, tests: tuple[str, ...]
+) -> Mutant:
+    return Mutant(name, bug, (Change(path, text, instead),), tests)
+
+
+GATES = (
+    _mutant(
+        "gate always passes",
+        "a stage opens whatever was reported",
+        GATE,
+        "return self.reported >= self.needed and len(self.bad) <= self.allowed",
+        "return True",
+        JUDGED,
+    ),
+    _mutant(
+        "no news is good news",
+        "a gate without one report passes",
+        GATE,
+        "needed = max(1, -(-intent.gate.min_reports_ppm * base // MILLION))",
+        "needed = -(-intent.gate.min_reports_ppm * base // MILLION)",
+        JUDGED,
+    ),
+    _mutant(
+        "silence is no failure",
+        "a box that started and is not seen counts in no gate",
+        GATE,
+        "if verdict is Verdict.OPEN and name not in sight.seen:",
+        "if False:",
+        JUDGED,
+    ),
+    _mutant(
+        "the dead vote",
+        "a good report of a dark name counts",
+        GATE,
+        "elif verdict is Verdict.GOOD and name not in sight.dark:",
+        "elif verdict is Verdict.GOOD:",
+        JUDGED,
+    ),
+    _mutant(
+        "the dead hold",
+        "the base holds dark names",
+        GATE,
+        "not (name in sight.dark or (proceeds and sight.is_unknown(name)))",
+        "not (proceeds and sight.is_unknown(name))",
+        JUDGED,
+    ),
+    _mutant(
+        "mean of nothing",
+        "a value that was asked for and not measured meets its threshold",
+        "mesh/orchestration/report.py",
+        "return most is not None and (measured is None or measured > most)",
+        "return most is not None and measured is not None and measured > most",
+        JUDGED,
+    ),
+)
+
+OPENINGS = (
+    _mutant(
+        "open before the sync",
+        "a stage opens as soon as links heal",
+        OPENING,
+        "if rollout.obstacle is not None or not sight.whole:",
+        "if rollout.obstacle is not None:",
+        LIVES,
+    ),
+    _mutant(
+        "open in a partition",
+        "`hold` opens stages on a side that counts itself partitioned",
+        OPENING,
+        'held = cut and rollout.intent.on_partition == "hold"',
+        "held = False",
+        LIVES,
+    ),
+    _mutant(
+        "soak survives the cut",
+        "a soak that began before a partition ended counts",
+        OPENING,
+        "if rollout.id in self._cut and not cut:",
+        "if False:",
+        LIVES,
+    ),
+    _mutant(
+        "soak survives a failing gate",
+        "a gate that stopped passing keeps its soak",
+        OPENING,
+        "                self._soaks.pop((rollout.id, number), None)\n",
+        "",
+        (HISTORIES, CONDUCTS),
+    ),
+    _mutant(
+        "latches survive a halt",
+        "after halt and resume every stage is open that was",
+        OPENING,
+        "latches = tuple(latch for latch in memory.latches if latch.era == rollout.era)",
+        "latches = memory.latches",
+        (HISTORIES, INVARIANT, CONDUCTS),
+    ),
+    _mutant(
+        "half is no majority",
+        "half of the names out of sight make no partition",
+        SIGHT,
+        "2 * away >= len(listed)",
+        "2 * away > len(listed)",
+        JUDGED,
+    ),
+    _mutant(
+        "one in five",
+        "unknown names never make a partition",
+        SIGHT,
+        "many = unknown >= UNKNOWN_MIN and unknown * UNKNOWN_SHARE > len(listed)",
+        "many = False",
+        JUDGED,
+    ),
+)
+
+HALTS = (
+    _mutant(
+        "halt ignored",
+        "a halt that counts stops nobody",
+        ROLLOUTS,
+        "            counts.append(signed.id)",
+        "            pass",
+        JUDGED,
+    ),
+    _mutant(
+        "halt by fewer",
+        "a halt counts with as many bad reports as are tolerated",
+        ROLLOUTS,
+        "if live > allowed and any(",
+        "if live >= allowed and any(",
+        JUDGED,
+    ),
+    _mutant(
+        "nothing is forgiven",
+        "a halt counts on reports that a resume forgave",
+        ROLLOUTS,
+        "        and report.id not in rollout.forgiven\n",
+        "",
+        JUDGED,
+    ),
+    _mutant(
+        "revoked names halt",
+        "what a revoked name reported still halts",
+        ROLLOUTS,
+        "live = sum(authority.current(pair) for pair in bad)",
+        "live = len(bad)",
+        JUDGED,
+    ),
+    _mutant(
+        "revoking resumes",
+        "a halt whose culprit was revoked holds nobody",
+        ROLLOUTS,
+        "            holds.append(signed.id)",
+        "            pass",
+        JUDGED,
+    ),
+    _mutant(
+        "forged proof",
+        "a halt counts on reports that nobody signed",
+        "mesh/orchestration/halt.py",
+        "if not all(is_signed(report.wire) for report in reports):",
+        "if False:",
+        (TABLES,),
+    ),
+    _mutant(
+        "halt upon halt",
+        "a box signs a halt where one counts",
+        "mesh/orchestration/halting.py",
+        "if rollout.dead is not None or rollout.halts or cohort is None:",
+        "if rollout.ended is not None or cohort is None:",
+        (CONDUCTS, *LIVES),
+    ),
+)
+
+COMMANDS = (
+    _mutant(
+        "the dead supersede",
+        "what a dead intent named stays superseded",
+        ROLLOUTS,
+        "live = [rollout for rollout in found.values() if rollout.dead is None]",
+        "live = list(found.values())",
+        JUDGED,
+    ),
+    _mutant(
+        "rivals go on",
+        "two intents of one slot that do not name each other both open",
+        ROLLOUTS,
+        "return one != other and one.slot == other.slot and overlap",
+        "return False",
+        JUDGED,
+    ),
+    _mutant(
+        "resume lifts every pause",
+        "a resume lifts pauses that it does not name",
+        ROLLOUTS,
+        "each.verb is Verb.PAUSE and each.id not in lifted",
+        "each.verb is Verb.PAUSE and not resumes",
+        JUDGED,
+    ),
+    _mutant(
+        "promote after a halt",
+        "a promote of before a halt counts after the resume",
+        ROLLOUTS,
+        "and set(era) <= set(each.names)",
+        "and each.names is not None",
+        JUDGED,
+    ),
+    _mutant(
+        "another value for an intent",
+        "a later put takes the place of an intent",
+        "mesh/orchestration/tables.py",
+        "return self.agrees(key, value) and KeyRule.authorises(self, capability, key, value)",
+        "return KeyRule.authorises(self, capability, key, value)",
+        (TABLES,),
+    ),
+)
+
+BOXES = (
+    _mutant(
+        "restart into a halted model",
+        "a box that went back starts again without a resume",
+        CONDUCTOR,
+        "if rollout.obstacle is not None or held.stopped is not None:",
+        "if rollout.obstacle is not None:",
+        (CONDUCTS, *LIVES),
+    ),
+    _mutant(
+        "unforgiven",
+        "a box starts again though its own bad report stands",
+        CONDUCTOR,
+        "if bad and report is not None and report.id not in rollout.forgiven:",
+        "if False:",
+        (*LIVES, CONDUCTS),
+    ),
+    _mutant(
+        "the dead run on",
+        "a box stays with what a dead intent brought",
+        CONDUCTOR,
+        "        self._leave_the_dead(slot)\n",
+        "",
+        LIVES,
+    ),
+    _mutant(
+        "swap without a trace",
+        "a box swaps before a neighbour holds its report",
+        CONDUCTOR,
+        "if held.phase is Phase.STARTED and not self._sight.linked:",
+        "if held.phase is Phase.STARTED:",
+        (CONDUCTS, *LIVES),
+    ),
+    _mutant(
+        "any box at once",
+        "a box starts whatever stage is open",
+        CONDUCTOR,
+        "return stage is not None and held.is_open(stage)",
+        "return stage is not None",
+        LIVES,
+    ),
+    _mutant(
+        "good again",
+        "a bad report is replaced by a good one of the same attempt",
+        "mesh/orchestration/reporting.py",
+        "            if verdict_of(before, rollout.intent.gate) is Verdict.BAD:\n"
+        "                return held\n",
+        "",
+        (HISTORIES, CONDUCTS),
+    ),
+    _mutant(
+        "back to a withdrawn one",
+        "a box goes back to what is withdrawn",
+        "mesh/orchestration/going_back.py",
+        "    if rollouts.is_withdrawn(running.artefact):\n        return True\n",
+        "",
+        (CONDUCTS, HISTORIES),
+    ),
+    _mutant(
+        "float stages",
+        "a stage is the ceiling of a float product",
+        "mesh/orchestration/cohort.py",
+        "max(-(-share_ppm * count // MILLION), min(STAGE_NAMES_MIN, count))",
+        "max(int(-(-(share_ppm / MILLION) * count // 1)), min(STAGE_NAMES_MIN, count))",
+        (RECORDS, FOLD),
+    ),
+)
+
+MUTANTS: tuple[Mutant, ...] = (*GATES, *OPENINGS, *HALTS, *COMMANDS, *BOXES)
