@@ -7,6 +7,7 @@ and none is a prefix of another.
 from hashlib import sha256
 
 __all__ = [
+    "ARTIFACT",
     "ENTRY",
     "ENTRY_ID",
     "EVENT",
@@ -17,6 +18,7 @@ __all__ = [
     "digest",
 ]
 
+ARTIFACT = b"mesh-artifact/v1\0"
 ENTRY = b"mesh-crdt/entry/v1\0"
 ENTRY_ID = b"mesh-crdt/id/v1\0"
 EVENT = b"mesh-event/v1\0"

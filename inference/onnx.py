@@ -5,18 +5,33 @@ second beside everything else it does, and a waiting pool that spins would cost 
 network. The session is made in the process that uses it, after any fork.
 
 A model file is data from elsewhere. It is checked once when loaded (size, inputs, outputs, and a
-warm-up run), and its answers are checked in shape at every run.
+warm-up run), and its answers are checked in shape at every run. With a deadline, a run that hangs
+is stopped and is one error, not the end of the box.
+
+Which provider runs a model is measured, not assumed (`measure_providers`, `inference.providers`).
 """
 
 import hashlib
 import threading
+import time
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
 
-from inference.errors import ModelFileError, ModelShapeError, RunError
+from inference.canary import percentile_us
+from inference.errors import (
+    DeadlineError,
+    InferenceError,
+    ModelFileError,
+    ModelShapeError,
+    RunError,
+)
+from inference.golden import golden_rows, mismatch
+from inference.manifest import Tolerance
+from inference.providers import CPU_PROVIDER, REMOTE_PROVIDERS, ProviderTiming
 from inference.runtime import (
     IMAGE_SHAPE,
     ROW_COLUMNS,
@@ -32,6 +47,9 @@ MODEL_SIZE_MAX = 64 * 1024 * 1024
 
 WARM_UP_RUNS = 3
 """The first runs of a session allocate; they happen when it is loaded."""
+
+DEADLINE_S = 2.0
+"""Seconds that a box gives one run of a candidate: a thousand times what ours take."""
 
 INPUT_NAME, OUTPUT_NAME = "image", "boxes"
 
@@ -54,18 +72,30 @@ class _ModelMeta(Protocol):
 class _Session(Protocol):
     """The part of `onnxruntime.InferenceSession` that is used here; it comes without types."""
 
-    def run(self, output_names: list[str], feed: dict[str, object]) -> list[object]: ...
+    def run(
+        self, output_names: list[str], feed: dict[str, object], run_options: object = None
+    ) -> list[object]: ...
+    def get_providers(self) -> list[str]: ...
     def get_inputs(self) -> list[_Port]: ...
     def get_outputs(self) -> list[_Port]: ...
     def get_modelmeta(self) -> _ModelMeta: ...
 
 
 class OnnxRuntime:
-    """A detector network in an onnxruntime session; made by `load_model`."""
+    """A detector network in an onnxruntime session; made by `load_model`.
 
-    def __init__(self, session: _Session, model: ModelInfo) -> None:
+    Args:
+        session: of onnxruntime.
+        model: what it runs.
+        deadline_s: a run that takes longer is stopped with `DeadlineError`; None never stops one.
+    """
+
+    def __init__(
+        self, session: _Session, model: ModelInfo, *, deadline_s: float | None = None
+    ) -> None:
         self._session: _Session | None = session
         self._model = model
+        self._deadline_s = deadline_s
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -76,6 +106,12 @@ class OnnxRuntime:
         """What is being run."""
         return self._model
 
+    @property
+    def provider(self) -> str:
+        """What runs the network; empty once it is closed."""
+        session = self._session
+        return "" if session is None else session.get_providers()[0]
+
     def run(self, image: Image) -> Rows:
         """Run the network on one image; see `Runtime.run`."""
         check_image(image)
@@ -83,10 +119,33 @@ class OnnxRuntime:
             if self._session is None:
                 raise RunError(f"{self._model} is closed; load the model again")
             try:
-                answer = self._session.run([OUTPUT_NAME], {INPUT_NAME: image[None]})
+                answer = self._answer(self._session, {INPUT_NAME: image[None]})
+            except InferenceError:
+                raise
             except Exception as error:
                 raise RunError(f"{self._model} failed on a frame: {_first_line(error)}") from error
         return _checked_rows(answer[0], self._model)
+
+    def _answer(self, session: _Session, feed: dict[str, object]) -> list[object]:
+        if self._deadline_s is None:
+            return session.run([OUTPUT_NAME], feed)
+        import onnxruntime
+
+        options = cast("Any", onnxruntime).RunOptions()
+        stopper = threading.Timer(self._deadline_s, setattr, (options, "terminate", True))
+        stopper.daemon = True
+        stopper.start()
+        try:
+            return session.run([OUTPUT_NAME], feed, options)
+        except Exception as error:
+            if options.terminate:
+                raise DeadlineError(
+                    f"{self._model} took longer than {self._deadline_s:g} s for a frame and was "
+                    "stopped; withdraw this model, or give the box less to do"
+                ) from error
+            raise
+        finally:
+            stopper.cancel()
 
     def close(self) -> None:
         """Free the session."""
@@ -122,18 +181,43 @@ def load_model(path: Path | str | None = None) -> OnnxRuntime:
         ModelShapeError: it is a model, but no detector of this contract.
     """
     file = packaged_model_path() if path is None else Path(path)
-    raw = _read(file)
-    session = _open_session(file, raw)
+    return load_model_bytes(_read(file), label=str(file))
+
+
+def load_model_bytes(
+    raw: bytes,
+    *,
+    label: str,
+    digest: bytes | None = None,
+    provider: str = CPU_PROVIDER,
+    deadline_s: float | None = None,
+) -> OnnxRuntime:
+    """Load a detector from the bytes of an ONNX file, check it and warm it up.
+
+    Args:
+        raw: the file.
+        label: what errors call it.
+        digest: what the box claims to run; the SHA-256 of `raw` if not given. A model that came in
+            an artefact is known by the artefact's digest.
+        provider: of onnxruntime; what it cannot run, the processor does.
+        deadline_s: see `OnnxRuntime`.
+
+    Raises:
+        ModelFileError: it is no ONNX model.
+        ModelShapeError: it is a model, but no detector of this contract.
+    """
+    file = Path(label)
+    session = _open_session(file, raw, provider)
     _check_contract(file, session)
     metadata = _metadata(session)
     model = ModelInfo(
         name=metadata.pop("name", file.stem),
         version=metadata.pop("version", "unknown"),
-        digest=hashlib.sha256(raw).digest(),
+        digest=hashlib.sha256(raw).digest() if digest is None else digest,
         size=len(raw),
         metadata=metadata,
     )
-    runtime = OnnxRuntime(session, model)
+    runtime = OnnxRuntime(session, model, deadline_s=deadline_s)
     blank = np.zeros(IMAGE_SHAPE, np.uint8)
     try:
         for _ in range(WARM_UP_RUNS):
@@ -156,7 +240,67 @@ def _read(file: Path) -> bytes:
         raise ModelFileError(f"{file}: {reason}; give the path of an ONNX model") from error
 
 
-def _open_session(file: Path, raw: bytes) -> _Session:
+def offered_providers() -> tuple[str, ...]:
+    """What onnxruntime offers on this box, the processor first; never what runs elsewhere."""
+    import onnxruntime
+
+    listed: list[str] = cast("Any", onnxruntime).get_available_providers()
+    others = (name for name in listed if name not in (CPU_PROVIDER, *REMOTE_PROVIDERS))
+    return (CPU_PROVIDER, *others)
+
+
+def measure_providers(
+    raw: bytes, images: Sequence[Image], *, tolerance: Tolerance | None = None
+) -> tuple[ProviderTiming, ...]:
+    """Run a model on real frames with everything that the box offers. Blocking.
+
+    Args:
+        raw: the ONNX file.
+        images: at least one; some dozens give a usable 95th percentile.
+        tolerance: how far from the processor's answers others may be.
+
+    Returns:
+        One row for each provider, the processor first.
+    """
+    expected: list[Rows] = []
+    timings: list[ProviderTiming] = []
+    for provider in offered_providers():
+        try:
+            runtime = load_model_bytes(raw, label=provider, provider=provider)
+            if runtime.provider != provider:
+                raise ModelFileError("cannot be used here")
+            durations, rows = _timed(runtime, images)
+            runtime.close()
+        except InferenceError as error:
+            timings.append(
+                ProviderTiming(provider=provider, p50_us=0, p95_us=0, problem=str(error))
+            )
+            continue
+        expected = expected or rows
+        limits = tolerance if tolerance is not None else Tolerance()
+        wrong = (mismatch(a, golden_rows(b), limits) for a, b in zip(rows, expected, strict=True))
+        timings.append(
+            ProviderTiming(
+                provider=provider,
+                p50_us=percentile_us(durations, 50),
+                p95_us=percentile_us(durations, 95),
+                problem=next((problem for problem in wrong if problem is not None), None),
+            )
+        )
+    return tuple(timings)
+
+
+def _timed(runtime: OnnxRuntime, images: Sequence[Image]) -> tuple[list[int], list[Rows]]:
+    durations: list[int] = []
+    rows: list[Rows] = []
+    for image in images:
+        before = time.perf_counter_ns()
+        rows.append(runtime.run(image))
+        durations.append((time.perf_counter_ns() - before) // 1000)
+    return durations, rows
+
+
+def _open_session(file: Path, raw: bytes, provider: str) -> _Session:
     import onnxruntime
 
     library = cast("Any", onnxruntime)
@@ -167,11 +311,15 @@ def _open_session(file: Path, raw: bytes) -> _Session:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     try:
-        return library.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
+        return library.InferenceSession(raw, options, providers=_fallbacks(provider))
     except Exception as error:
         raise ModelFileError(
             f"{file}: no ONNX model that can be run ({_first_line(error)}); export it again"
         ) from error
+
+
+def _fallbacks(provider: str) -> list[str]:
+    return list(dict.fromkeys((provider, CPU_PROVIDER)))
 
 
 def _check_contract(file: Path, session: _Session) -> None:

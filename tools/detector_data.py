@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh.demo.scenes.clip import DEMO_SEED_FIRST
+from mesh.demo.scenes.labels import is_judged
 from mesh.demo.scenes.light import random_look
 from mesh.demo.scenes.palette import TRAINING_PALETTE
 from mesh.demo.scenes.render import DETECTOR_REDUCTION, Box, detector_input, render
@@ -28,9 +29,6 @@ LABEL_ROWS = 24
 
 INCIDENT_SHARE, NIGHT_SHARE = 0.25, 0.45
 
-VISIBLE_MIN, HEIGHT_MIN_PX, WIDTH_MIN_PX = 0.35, 5.0, 1.5
-"""Below these an object is neither learnt nor punished."""
-
 
 def labels(site: Site, boxes: tuple[Box, ...], users: list[RoadUser]) -> NDArray[np.float32]:
     """Label rows of one frame, [LABEL_ROWS, 8]."""
@@ -39,8 +37,7 @@ def labels(site: Site, boxes: tuple[Box, ...], users: list[RoadUser]) -> NDArray
         left, top, right, bottom = (value / DETECTOR_REDUCTION for value in box.bounds)
         user = users[box.index]
         u, v, _ = site.project_point((user.x, user.y, 0.0))
-        large = bottom - top >= HEIGHT_MIN_PX and right - left >= WIDTH_MIN_PX
-        weight = 1.0 if large and box.visible >= VISIBLE_MIN else 0.0
+        weight = 1.0 if is_judged(box) else 0.0
         ground = (u / DETECTOR_REDUCTION, v / DETECTOR_REDUCTION)
         rows.append((float(box.kind), left, top, right, bottom, *ground, weight))
     rows.sort(key=lambda row: -row[7])

@@ -1,4 +1,4 @@
-"""The command line: `mesh authority`, `box`, `bootstrap`, `get nodes`, `dev` and `demo`.
+"""The command line: `mesh authority`, `artifact`, `box`, `bootstrap`, `get nodes`, `dev`, `demo`.
 
 A mistake in what a command is given costs one line on the error stream and exit code 2: what was
 wrong, what was expected, what to do. Everything heavy is imported by the command that needs it.

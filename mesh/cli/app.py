@@ -15,9 +15,10 @@ import typer
 
 from crdt.errors import CrdtError
 from identity.errors import IdentityError
+from inference.errors import InferenceError
 from mesh.choreography.cells import CellError
 from mesh.choreography.event import EventError
-from mesh.cli import authority, box, dev, nodes
+from mesh.cli import artifact, authority, box, dev, nodes
 from mesh.cli.logs import configure_logging
 from mesh.cli.options import CommandError
 from mesh.config import ConfigError
@@ -48,6 +49,7 @@ _EXPECTED = (
     EventError,
     FactFailedError,
     IdentityError,
+    InferenceError,
     NetworkError,
     NodeError,
     OSError,
@@ -65,6 +67,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(artifact.app, name="artifact")
 app.add_typer(authority.app, name="authority")
 app.add_typer(box.app, name="box")
 app.add_typer(nodes.app, name="get")

@@ -19,6 +19,7 @@ REASON = re.compile(r"[\])\w]\s+\(?[A-Za-z`]\w*.*\s.+")
 LATE_IMPORTERS = {
     "mesh/__init__.py": "public names, when they are first asked for",
     "mesh/choreography/cells.py": "h3, which has no annotations",
+    "mesh/cli/artifact.py": "the demo's renderer, which stands beside the command line",
     "mesh/cli/app.py": "the demo, which stands beside the command line",
     "mesh/node/nursery.py": "what its caller wants loaded before it forks",
 }

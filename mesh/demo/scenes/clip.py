@@ -111,6 +111,15 @@ def shots(
         yield Shot(frame, zone_truth(users), max(shown, default=0.0))
 
 
+def moment(camera: Camera, seed: int, at: int, incidents: Sequence[IncidentSpec] = ()) -> Frame:
+    """Render one frame of a clip's traffic, with noise of its own, and none of those before it."""
+    noise = np.random.default_rng([DEMO_SEED_FIRST + seed, NOISE_STREAM, at])
+    for number, users in enumerate(_moments(seed, at + 1, incidents)):
+        if number == at:
+            return render(camera.site, camera.look, users, camera.background, noise)
+    raise ValueError(f"at={at}: frames of a clip are counted from 0")
+
+
 def truth_of(seed: int, frames: int, incidents: Sequence[IncidentSpec] = ()) -> list[int]:
     """The truth of a clip without rendering it."""
     return [zone_truth(users) for users in _moments(seed, frames, incidents)]

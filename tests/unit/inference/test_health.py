@@ -50,3 +50,30 @@ def test_a_latency_without_sense_is_refused(latency: float):
 def test_an_empty_window_is_refused():
     with pytest.raises(ValueError, match="window=0"):
         Health(window=0)
+
+
+def test_late_and_dropped_frames_and_memory_are_gate_inputs():
+    health = Health(deadline_ms=40.0)
+    assert health.report().gate_inputs() == {"frames": 0, "errors": 0, "late": 0, "dropped": 0}
+    for latency_ms in (1.0, 40.0, 40.5):
+        health.record(latency_ms)
+    health.record_dropped(2)
+    health.record_dropped()
+    health.record_memory(1 << 20)
+    health.record_error("RunError")
+    assert health.report().gate_inputs() == {
+        "frames": 4,
+        "errors": 1,
+        "late": 1,
+        "dropped": 3,
+        "p50_us": 40_000,
+        "p95_us": 40_500,
+        "memory_bytes": 1 << 20,
+    }
+
+
+def test_counts_without_sense_are_refused():
+    with pytest.raises(ValueError, match="frames=-1"):
+        Health().record_dropped(-1)
+    with pytest.raises(ValueError, match="memory_bytes=-1"):
+        Health().record_memory(-1)

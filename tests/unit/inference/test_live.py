@@ -1,0 +1,168 @@
+"""Swapping the live detector drops no frame, and a shadow harms nobody."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inference import FixedRuntime, ModelInfo, RunError, load_model, packaged_model_path
+from inference.artifact import Canary, build_model, sign_artifact
+from inference.canary import CanaryFrame
+from inference.detector import Calibration
+from inference.errors import ArtifactError
+from inference.golden import golden_rows
+from inference.latest import LatestFrame
+from inference.live import LiveDetector
+from inference.model_host import ModelHost, load_artifact
+from inference.runtime import IMAGE_SHAPE, Image, Rows
+from inference.slot_events import Go, Outcome, OutcomeKind, Seen, Want
+from inference.slot_record import Key
+from inference.slot_store import FileDisk, SlotKeeper, SlotStore
+from tests.unit.inference.artifacts import KEY, OTHER, a_configuration
+from tests.unit.inference.strategies import rows_of, van_rows
+
+IMAGE = np.random.default_rng(4).integers(0, 255, IMAGE_SHAPE, np.uint8)
+EVERYWHERE = Calibration(((1, 0, 0), (0, 1, 0), (0, 0, 1)), (-1e9, 1e9, -1e9, 1e9))
+
+
+class Strict(FixedRuntime):
+    """Refuses when closed, and counts how often it was."""
+
+    def __init__(self, number: int, rows: Rows | None = None) -> None:
+        model = ModelInfo(name="test", version=str(number), digest=bytes([number]) * 32, size=0)
+        super().__init__(van_rows() if rows is None else rows, model)
+        self.closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+        super().close()
+
+
+class Failing(Strict):
+    def run(self, image: Image) -> Rows:
+        raise RunError("no")
+
+
+def test_every_frame_is_answered_once_while_models_are_swapped():
+    runtimes = [Strict(number) for number in range(100)]
+    live = LiveDetector(runtimes[0], EVERYWHERE)
+    with ThreadPoolExecutor(4) as pool:
+        looks = [pool.submit(live.look, IMAGE) for _ in range(50)]
+        for runtime in runtimes[1:]:
+            live.swap(runtime)
+            looks += [pool.submit(live.look, IMAGE) for _ in range(5)]
+        answers = [look.result() for look in looks]
+    assert len(answers) == 50 + 99 * 5
+    assert all(answer.sighting.in_zone for answer in answers)
+    assert live.look(IMAGE).model == runtimes[-1].model
+    assert [runtime.closed for runtime in runtimes] == [1] * 99 + [0]
+    live.close()
+    assert runtimes[-1].closed == 1
+    with pytest.raises(RunError, match="closed"):
+        live.look(IMAGE)
+
+
+def test_a_shadow_is_compared_and_never_answers():
+    live = LiveDetector(Strict(1), EVERYWHERE)
+    live.look_in_shadow(IMAGE, live.look(IMAGE))
+    assert live.tally.frames == 0
+    blind = Strict(2, rows_of([]))
+    live.cast_shadow(blind)
+    for _ in range(3):
+        look = live.look(IMAGE)
+        assert look.model.version == "1"
+        live.look_in_shadow(IMAGE, look)
+    assert (live.tally.frames, live.tally.disagreement_ppm) == (3, 1_000_000)
+    live.cast_shadow(Failing(3))
+    assert (blind.closed, live.tally.frames) == (1, 0)
+    live.look_in_shadow(IMAGE, live.look(IMAGE))
+    assert (live.tally.errors, live.tally.frames) == (1, 1)
+
+
+def test_a_candidate_comes_out_of_its_shadow_alive():
+    live, candidate = LiveDetector(Strict(1), EVERYWHERE), Strict(2)
+    live.cast_shadow(candidate)
+    live.swap(candidate)
+    assert live.look(IMAGE).model.version == "2"
+    assert candidate.closed == 0
+    assert "test 2" in repr(live)
+
+
+def test_a_newer_frame_takes_the_place_of_one_that_waits():
+    frames: LatestFrame[int] = LatestFrame()
+    assert frames.take() is None
+    assert [frames.put(number) for number in range(5)] == [False, True, True, True, True]
+    assert (len(frames), frames.take(), frames.take()) == (1, 4, None)
+    assert (frames.offered, frames.dropped) == (5, 4)
+    frames.put(5)
+    assert (frames.take(), frames.dropped) == (5, 4)
+
+
+@pytest.fixture(scope="module")
+def artifact():
+    runtime = load_model()
+    frame = CanaryFrame(condition="day", calibration=EVERYWHERE, in_lane=False, labels=())
+    canary = Canary((frame,), IMAGE[None], (golden_rows(runtime.run(IMAGE)),))
+    payload = packaged_model_path().read_bytes()
+    made = build_model(payload, canary, name="detector", version="v1.4", licence="Apache-2.0")
+    return sign_artifact(made, KEY)
+
+
+def test_a_model_goes_all_the_way_on_real_files(tmp_path: Path, artifact):
+    live = LiveDetector(Strict(1, rows_of([])), EVERYWHERE)
+    said: list[Outcome] = []
+    host = ModelHost(
+        live,
+        factory=lambda: Strict(1, rows_of([])),
+        fetch={artifact.digest: artifact.raw}.get,
+        report=said.append,
+        clock_ns=lambda: 0,
+        release_keys=[KEY.public],
+    )
+    keeper = SlotKeeper(SlotStore(FileDisk(tmp_path / "slots")), host, lambda: 0)
+    keeper.start()
+    keeper.handle(Want(Key(artifact.digest)))
+    assert [outcome.kind for outcome in said] == [OutcomeKind.STARTED], said
+    assert said[0].metrics is not None
+    assert said[0].metrics["frames"] == 1
+    assert "disagreement_ppm" in said[0].metrics
+    keeper.handle(Go(artifact.digest))
+    look = live.look(IMAGE)
+    assert look.model.digest == artifact.digest, "events name the artefact"
+    keeper.handle(Seen(look.model.digest))
+    assert said[-1].kind is OutcomeKind.GOOD
+    assert "runs" in repr(keeper)
+    again = SlotKeeper(SlotStore(FileDisk(tmp_path / "slots")), host, lambda: 0)
+    again.start()
+    assert again.slots.record.digest == artifact.digest
+
+
+@pytest.mark.parametrize(
+    ("keys", "change", "said"),
+    [
+        ([OTHER.public], False, "may not release here"),
+        ([KEY.public], True, "slot takes a model"),
+    ],
+)
+def test_what_may_not_run_fails_before_it_is_loaded(tmp_path: Path, artifact, keys, change, said):
+    given = sign_artifact(a_configuration(), KEY) if change else artifact
+    outcomes: list[Outcome] = []
+    host = ModelHost(
+        LiveDetector(Strict(1), EVERYWHERE),
+        factory=lambda: Strict(1),
+        fetch={given.digest: given.raw}.get,
+        report=outcomes.append,
+        clock_ns=lambda: 0,
+        release_keys=keys,
+    )
+    keeper = SlotKeeper(SlotStore(FileDisk(tmp_path)), host, lambda: 0)
+    keeper.start()
+    keeper.handle(Want(Key(given.digest)))
+    assert outcomes[0].kind is OutcomeKind.FAILED
+    assert said in outcomes[0].reason
+
+
+def test_only_a_model_is_loaded_as_one():
+    with pytest.raises(ArtifactError, match="of kind config"):
+        load_artifact(a_configuration())
