@@ -6,7 +6,9 @@ your own program runs as that box. Everything ends with Ctrl-C, and nothing is l
 """
 
 import math
+import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -185,16 +187,24 @@ async def _end_on_signal(scope: trio.CancelScope) -> None:
 
 
 async def _follow(child: Child, street: _Street) -> None:
-    while True:
-        await _hear(child, street)
+    """Tell what a process tells, and its end: boxes may be killed here to see what happens."""
+    try:
+        while True:
+            await _hear(child, street)
+    except ProcessFailedError as error:
+        _tell(street, f"{error}; the others go on")
 
 
 async def _hear(child: Child, street: _Street) -> None:
     told = str(await child.receive())
     if told:
-        street.story = [*street.story, told][-STORY_LINES:]
-        if not Console().is_terminal:
-            typer.echo(told)
+        _tell(street, told)
+
+
+def _tell(street: _Street, told: str) -> None:
+    street.story = [*street.story, told][-STORY_LINES:]
+    if not Console().is_terminal:
+        typer.echo(told)
 
 
 def _how_to_attach(street: _Street) -> str:
@@ -204,13 +214,22 @@ def _how_to_attach(street: _Street) -> str:
             f"{len(street.nodes)} processes run. One more box of this street is yours, dev/you;",
             "in another terminal, let the example run as that box:",
             "",
-            f"    python {EXAMPLE} {street.yours}",
+            f"    {_command('python')} {EXAMPLE} {street.yours}",
             "",
-            f"or look around:    mesh get nodes --config {street.authority}",
+            f"or look around:    {_command('mesh')} get nodes --config {street.authority}",
             "Ctrl-C ends everything.",
             "",
         )
     )
+
+
+def _command(name: str) -> str:
+    """Return a program of this environment as it can be typed here."""
+    ours = Path(sys.executable).with_name(name)
+    if shutil.which(name) == str(ours) or not ours.exists():
+        return name
+    here = Path.cwd()
+    return str(ours.relative_to(here) if ours.is_relative_to(here) else ours)
 
 
 async def _show(street: _Street) -> None:

@@ -5,7 +5,8 @@ latest statements and my own links:
 
 - a link is *up* iff one of its ends states it and neither end's latest statement denies it (a
   statement denies each link that it does not list; an end that never stated anything denies none);
-- *seen* are the members in my component of up links;
+- *seen* are the members in my component of up links, where nothing is reached through a member that
+  never stated anything: it denies nobody, so the dead would be linked through it for ever;
 - *dark* is the smallest set of members not seen whose last-linked peers, as far as those are still
   members, are all seen or dark: everyone who would know says that the link is gone. One of whom
   nobody ever heard is dark;
@@ -78,7 +79,7 @@ def presence(
     current = frozenset(members) | {me}
     heard = {peer: linked for peer, linked in statements.items() if peer in current}
     heard[me] = my_links
-    component = _component(me, current, up_links(heard))
+    component = _component(me, current, heard)
     away = sorted(current - component)
     witnesses = {peer: current & frozenset(last_linked.get(peer, ())) for peer in away}
     dark: set[bytes] = set()
@@ -112,10 +113,11 @@ def next_last_linked(before: tuple[bytes, ...], stated: Collection[bytes]) -> tu
 
 
 def _component(
-    start: bytes, current: Collection[bytes], up: tuple[tuple[bytes, bytes], ...]
+    start: bytes, current: Collection[bytes], heard: Mapping[bytes, Collection[bytes]]
 ) -> frozenset[bytes]:
+    """Who is reached from `start` over up links, through those who state theirs."""
     near: dict[bytes, list[bytes]] = {peer: [] for peer in current}
-    for a, b in up:
+    for a, b in up_links(heard):
         if a in near and b in near:
             near[a].append(b)
             near[b].append(a)
@@ -125,5 +127,5 @@ def _component(
         for other in near[frontier.pop()]:
             if other not in reached:
                 reached.add(other)
-                frontier.append(other)
+                frontier += [other] if other in heard else []
     return frozenset(reached)

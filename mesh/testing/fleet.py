@@ -187,7 +187,17 @@ class Fleet:
 
     def steward(self, district: str) -> FleetBox:
         """The steward of a bank."""
-        return self.boxes[f"{district}/steward"]
+        return self.box(f"{district}/steward")
+
+    def box(self, name: str) -> FleetBox:
+        """The node that holds a name.
+
+        Raises:
+            FleetError: nobody of the fleet is called so.
+        """
+        if name not in self.boxes:
+            raise FleetError(f"nobody is called {name!r}: expected one of {self.names()}")
+        return self.boxes[name]
 
     def names(self) -> list[str]:
         """Every name of the fleet."""
@@ -249,16 +259,16 @@ class Fleet:
 
     def crash(self, name: str) -> None:
         """Cut the power of a box."""
-        self.simulation.crash(self.boxes[name].node)
+        self.simulation.crash(self.box(name).node)
 
     def restart(self, name: str) -> None:
         """Boot a box from its own disk."""
-        self.simulation.boot(self.boxes[name].node)
+        self.simulation.boot(self.box(name).node)
 
     def swap_hardware(self, name: str, *, by: str) -> FleetBox:
         """Replace a box: the old one stays in the world, the new key is enrolled by `by`."""
         secret = self._key(f"{name}/second")
-        issuer = self.boxes[by]
+        issuer = self.box(by)
         place = name if name in self._places else None
         issuer.grant(secret.public, name, place=place)
         self.simulation.run(1.0)

@@ -39,7 +39,11 @@ def oracle(
     up = {link for link in oracle_up(heard) if link <= current}
     component = {ME}
     while more := {
-        peer for link in up if link & component for peer in link if peer not in component
+        peer
+        for link in up
+        if link & component & heard.keys()
+        for peer in link
+        if peer not in component
     }:
         component |= more
     away = sorted(current - component)
@@ -115,6 +119,19 @@ def test_one_dead_box_is_dark_and_two_adjacent_ones_stay_unknown() -> None:
     two_gone = {**ring, b: (a,), e: (a,)}
     view = presence(me=a, my_links=(b, e), members=PEERS[:5], statements=two_gone, last_linked=ring)
     assert view == Presence(seen=(b, e), dark=(), unknown=(c, d))
+
+
+def test_who_states_nothing_keeps_no_dead_box_alive() -> None:
+    a, b, c, bootstrap = PEERS[:4]
+    alive = {b: (a, c, bootstrap), c: (a, b, bootstrap)}
+    view = presence(
+        me=a,
+        my_links=(b, bootstrap),
+        members=PEERS[:4],
+        statements={**alive, b: (a, bootstrap)},
+        last_linked=alive,
+    )
+    assert view == Presence(seen=(b, bootstrap), dark=(c,), unknown=())
 
 
 def test_the_other_side_of_a_partition_is_unknown() -> None:
