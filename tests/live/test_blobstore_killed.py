@@ -8,7 +8,7 @@ from random import Random
 from mesh.node.blobstore import BlobStore
 from mesh.orchestration.blob_tree import CHUNK_SIZE, leaves_of, reference_of
 
-KILLS = 36
+KILLS = 18
 CHUNKS = 6
 
 WRITER = """
