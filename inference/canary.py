@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inference.detector import (
-    ZONE_SCORE_MIN,
+    BEGIN_SCORE_MIN,
     Box,
     Calibration,
     Detection,
@@ -287,7 +287,7 @@ def _verdicts(
 
 
 def zone_confidence(
-    calibration: Calibration, detections: Sequence[Detection], *, score_min: float = ZONE_SCORE_MIN
+    calibration: Calibration, detections: Sequence[Detection], *, score_min: float = BEGIN_SCORE_MIN
 ) -> float:
     """Best score of a vehicle in the watched zone; 0 for none. The rule by which events begin."""
     return max(

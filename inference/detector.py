@@ -27,10 +27,11 @@ from inference.runtime import CLASSES, ROW_COLUMNS, Image, ModelInfo, Rows, Runt
 SCORE_MIN = 0.3
 """Detections below this score are dropped."""
 
-ZONE_SCORE_MIN = 0.45
-"""A vehicle in the zone counts from this score. What the network sees where nothing is, such as a
-van in the colours of a lane beside a cyclist, rarely lasts two frames above it; of true ones 3 % of
-the frames are lost, and no incident. At 0.3 two events in 4,160 quiet frames were false."""
+BEGIN_SCORE_MIN = 0.45
+"""A vehicle in the zone counts towards the beginning of an incident from this score; one that goes
+on is held by any. What the network sees where nothing is, such as a van in the colours of a lane
+beside a cyclist, rarely lasts two frames above it: with 0.3 two events in 4,160 quiet frames were
+false. With 0.45 for what goes on, too, a dim vehicle could end its incident and begin another."""
 
 SUPPRESSION_IOU = 0.55
 """Two boxes that overlap by more are one object."""
@@ -219,9 +220,7 @@ class Detector:
         inside = [
             detection.score
             for detection in detections
-            if detection.is_vehicle
-            and detection.score >= ZONE_SCORE_MIN
-            and self._calibration.is_in_zone(*detection.ground_point)
+            if detection.is_vehicle and self._calibration.is_in_zone(*detection.ground_point)
         ]
         return Sighting(tuple(detections), max(inside, default=0.0))
 
@@ -292,7 +291,7 @@ class Confirmation:
         Args:
             confidence: of a vehicle in the zone; 0 for none.
         """
-        seen = confidence > 0
+        seen = confidence >= BEGIN_SCORE_MIN or (self._active and confidence > 0)
         self._recent.append(seen)
         self._absent = 0 if seen else self._absent + 1
         confirmed = sum(self._recent) >= self._needed

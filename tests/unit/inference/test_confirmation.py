@@ -82,7 +82,7 @@ def test_a_lorry_that_drives_past_does_not_split_an_incident():
 
 def test_the_confidence_is_the_best_so_far():
     confirmation = Confirmation()
-    told = [confirmation.feed(confidence).confidence for confidence in (0.4, 0.6, 0.5, 0.8, 0.0)]
+    told = [confirmation.feed(confidence).confidence for confidence in (0.5, 0.6, 0.5, 0.8, 0.0)]
     assert told == [0.0, 0.6, 0.6, 0.8, 0.8]
 
 
@@ -90,3 +90,11 @@ def test_the_confidence_is_the_best_so_far():
 def test_rules_without_sense_are_refused(options: dict[str, int]):
     with pytest.raises(ValueError, match="expected 1 <= needed"):
         Confirmation(**options)
+
+
+def test_a_dim_vehicle_begins_nothing_and_holds_what_goes_on():
+    dim = Confirmation()
+    assert {dim.feed(0.44).change for _ in range(10)} == {Change.NONE}
+    told = [dim.feed(confidence).change for confidence in (0.5, 0.5, *([0.31] * 8), 0.5, 0.5)]
+    assert told.count(Change.BEGIN) == 1
+    assert Change.END not in told

@@ -134,8 +134,7 @@ def test_a_calibration_without_sense_is_refused(to_ground: tuple, zone: tuple):
         ([van_at(5, 35)], 0.0),
         ([van_at(9.95, 35)], 0.9),
         ([van_at(15, 35, score=0.2)], 0.0),
-        ([van_at(15, 35, score=0.44)], 0.0),
-        ([van_at(15, 35, score=0.46)], 0.46),
+        ([van_at(15, 35, score=0.31)], 0.31),
         ([van_at(15, 35, score=0.6), van_at(17, 31, score=0.5), van_at(5, 5)], 0.6),
     ],
 )
