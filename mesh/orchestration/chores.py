@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from identity.capability import is_at_or_under
+from mesh.orchestration.blob_tree import Reference
 from mesh.orchestration.goals import Fetch
 from mesh.orchestration.memory import IntentMemory, Phase
 from mesh.orchestration.rollouts import Rollouts
@@ -17,14 +18,14 @@ def fetches(
     rollouts: Rollouts, intents: Mapping[bytes, IntentMemory], name: str
 ) -> tuple[Fetch, ...]:
     """Return the lists of cohorts over a name that are wanting, and what is being prepared."""
-    wanted: dict[bytes, int | None] = {}
+    wanted: dict[bytes, Reference] = {}
     for rollout in rollouts.by_id.values():
         concerns_me = is_at_or_under(name, rollout.intent.scope)
         if concerns_me and rollout.dead is None and rollout.cohort is None:
-            wanted[rollout.intent.cohort] = None
+            wanted[rollout.intent.cohort] = rollout.intent.cohort_reference
         if intents.get(rollout.id, IntentMemory()).phase is Phase.PREPARING:
-            wanted[rollout.intent.artefact] = rollout.intent.size
-    return tuple(Fetch(digest, size) for digest, size in sorted(wanted.items()))
+            wanted[rollout.intent.artefact] = rollout.intent.artefact_reference
+    return tuple(Fetch(wanted[digest]) for digest in sorted(wanted))
 
 
 def outlived(rollouts: Rollouts, intents: Mapping[bytes, IntentMemory]) -> tuple[bytes, ...]:

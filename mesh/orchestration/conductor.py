@@ -239,8 +239,9 @@ class Conductor:
         if trial is not None:
             return self._goal_of(trial)
         if current is None:
-            return Goal(slot, None, None, "nothing to go back to", swap=True)
-        return Goal(slot, current.artefact, current.intent, why, swap=True)
+            return Goal(slot, None, None, 0, "nothing to go back to", swap=True)
+        attempt = 0 if current.intent is None else self._of(current.intent).attempt
+        return Goal(slot, current.artefact, current.intent, attempt, why, swap=True)
 
     def _goal_of(self, trial: bytes) -> Goal:
         intent = self._rollouts.by_id[trial].intent
@@ -249,7 +250,7 @@ class Conductor:
             held = self._intents[trial] = replace(held, phase=Phase.SWAPPING)
         swap = held.phase is Phase.SWAPPING
         why = f"{intent.title}, attempt {held.attempt}: its stage is open here"
-        return Goal(intent.slot, intent.artefact, trial, why, swap)
+        return Goal(intent.slot, intent.artefact, trial, held.attempt, why, swap)
 
     def _trial(self, slot: str) -> bytes | None:
         """Return the intent of the running attempt in a slot."""

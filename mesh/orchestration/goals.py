@@ -7,6 +7,7 @@ otherwise is an effect.
 
 from dataclasses import dataclass
 
+from mesh.orchestration.blob_tree import Reference
 from mesh.orchestration.halt import Halt
 from mesh.orchestration.report import UNMEASURED, Metrics, Report
 
@@ -36,6 +37,7 @@ class Goal:
         slot: such as "model/detector".
         artefact: its digest, 32 bytes; None for nothing, where nothing is left to go back to.
         intent: by which intent, 16 bytes; None for what was delivered or approved.
+        attempt: the box's number of its attempt at that intent; 0 without one.
         why: for people.
         swap: whether to swap to it now; before, it is loaded and tested in the spare slot.
     """
@@ -43,6 +45,7 @@ class Goal:
     slot: str
     artefact: bytes | None
     intent: bytes | None
+    attempt: int
     why: str
     swap: bool
 
@@ -114,10 +117,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Get an artefact from neighbours; its size in bytes, None where it is not known."""
+    """Get these bytes from neighbours: an artefact, or the list of a cohort."""
 
-    digest: bytes
-    size: int | None
+    reference: Reference
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from typing import Literal
 from identity.capability import is_name
 from identity.domain import digest
 from identity.encoding import encode
+from mesh.orchestration.blob_tree import Reference
 from mesh.orchestration.fields import MILLION
 
 __all__ = [
@@ -100,7 +101,10 @@ class Intent:
         slot: what it replaces, such as "model/detector".
         artefact: digest of what shall run, 32 bytes.
         size: bytes of the artefact.
+        tree: root over its chunks, 32 bytes; see `blob_tree`.
         cohort: digest of the list of eligible names, 32 bytes.
+        cohort_size: bytes of that list.
+        cohort_tree: root over its chunks.
         count: names in that list.
         within: where boxes that are enrolled later are eligible.
         labels: what such a box must carry, by key.
@@ -117,7 +121,10 @@ class Intent:
     slot: str
     artefact: bytes
     size: int
+    tree: bytes
     cohort: bytes
+    cohort_size: int
+    cohort_tree: bytes
     count: int
     within: str
     labels: tuple[tuple[str, str], ...] = ()
@@ -132,6 +139,16 @@ class Intent:
     def id(self) -> bytes:
         """Names the intent, 16 bytes."""
         return _id_of(self)
+
+    @property
+    def artefact_reference(self) -> Reference:
+        """Names the bytes of the artefact, as neighbours ask each other for them."""
+        return Reference(self.artefact, self.size, self.tree)
+
+    @property
+    def cohort_reference(self) -> Reference:
+        """Names the bytes of the list of names."""
+        return Reference(self.cohort, self.cohort_size, self.cohort_tree)
 
     @property
     def shares_ppm(self) -> tuple[int, ...]:
@@ -153,7 +170,10 @@ class Intent:
             "slot": self.slot,
             "artefact": self.artefact,
             "size": self.size,
+            "tree": self.tree,
             "cohort": self.cohort,
+            "cohort_size": self.cohort_size,
+            "cohort_tree": self.cohort_tree,
             "count": self.count,
             "within": self.within,
             "labels": dict(self.labels),

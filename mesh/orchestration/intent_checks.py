@@ -11,6 +11,7 @@ from typing import Literal, TypeGuard, cast
 
 from identity.capability import is_at_or_under, is_name
 from identity.encoding import Value
+from mesh.orchestration.blob_tree import HASH_SIZE, SIZE_MAX
 from mesh.orchestration.cohort import COHORT_NAMES_MAX, stage_size
 from mesh.orchestration.errors import InvalidIntentError
 from mesh.orchestration.fields import MILLION, integer, of_size, share, table
@@ -38,8 +39,6 @@ TITLE_SIZE_MAX = 63
 """Longest name for people, characters."""
 SOAK_MS_MAX = 90 * 86_400_000
 """Longest soak: a quarter, ms."""
-ARTEFACT_SIZE_MAX = 1 << 40
-"""Largest artefact, bytes."""
 _TWO_IDS = ("0" * 2 * INTENT_ID_SIZE,) * 2
 """What follows the scope in the key of a command."""
 
@@ -66,7 +65,10 @@ def _read(fields: dict[str, Value]) -> Intent | None:
             "slot": str(slot),
             "artefact": bytes(artefact),
             "size": int(size),
+            "tree": bytes(tree),
             "cohort": bytes(cohort),
+            "cohort_size": int(cohort_size),
+            "cohort_tree": bytes(cohort_tree),
             "count": int(count),
             "within": str(within),
             "labels": dict(labels),
@@ -90,7 +92,10 @@ def _read(fields: dict[str, Value]) -> Intent | None:
         slot=slot,
         artefact=artefact,
         size=size,
+        tree=tree,
         cohort=cohort,
+        cohort_size=cohort_size,
+        cohort_tree=cohort_tree,
         count=count,
         within=within,
         labels=tuple(sorted(cast("dict[str, str]", labels).items())),
@@ -167,8 +172,12 @@ def _check_target(intent: Intent) -> None:
     for field, named in (("artifact", intent.artefact), ("cohort", intent.cohort)):
         if len(named) != DIGEST_SIZE:
             raise InvalidIntentError(f"{field}: {len(named)} bytes, expected a SHA-256 of 32")
-    if integer(intent.size, 0, ARTEFACT_SIZE_MAX) is None:
-        raise InvalidIntentError(f"size {intent.size}: expected 0 to {ARTEFACT_SIZE_MAX} bytes")
+    for field, tree in (("tree", intent.tree), ("cohort_tree", intent.cohort_tree)):
+        if len(tree) != HASH_SIZE:
+            raise InvalidIntentError(f"{field}: {len(tree)} bytes, expected a SHA-256 of 32")
+    for field, size in (("size", intent.size), ("cohort_size", intent.cohort_size)):
+        if integer(size, 1, SIZE_MAX) is None:
+            raise InvalidIntentError(f"{field} {size}: expected 1 to {SIZE_MAX} bytes")
     if integer(intent.count, 1, COHORT_NAMES_MAX) is None:
         raise InvalidIntentError(
             f"a cohort of {intent.count} names: expected 1 to {COHORT_NAMES_MAX}; check `within`"

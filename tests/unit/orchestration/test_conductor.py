@@ -129,7 +129,9 @@ def test_an_attempt_from_the_goal_to_the_good_report():
     bench = Bench()
     effects = bench.look()
     assert isinstance(effects[0], Keep)
-    assert [each for each in effects if isinstance(each, Fetch)] == [Fetch(INTENT.artefact, 1000)]
+    assert [each for each in effects if isinstance(each, Fetch)] == [
+        Fetch(INTENT.artefact_reference)
+    ]
     goal = bench.conductor.goals[SLOT]
     assert (goal.artefact, goal.intent, goal.swap) == (INTENT.artefact, INTENT.id, False)
     assert said(bench.answer(Waiting("no room"))) == [Outcome.WAITING]
@@ -356,14 +358,14 @@ def test_a_box_enrolled_later_needs_the_labels():
 
 def test_without_the_list_it_is_fetched_and_nothing_opens():
     bench = Bench(lists={})
-    assert Fetch(INTENT.cohort, None) in bench.look()
+    assert Fetch(INTENT.cohort_reference) in bench.look()
     told = explain(
         bench.rollouts.by_id[INTENT.id], Sight(seen=frozenset(LISTED)), IntentMemory(),
         now_ns=0, soaks={},
     )  # fmt: skip
     assert told.needs == ("the list, from a neighbour",)
     wrong = Bench(lists={INTENT.cohort: LISTED[:3]})
-    assert Fetch(INTENT.cohort, None) in wrong.look()
+    assert Fetch(INTENT.cohort_reference) in wrong.look()
 
 
 def test_reports_of_an_approved_model_are_taken_out_once():
@@ -387,7 +389,7 @@ def test_a_swap_that_ends_after_its_goal_changed_is_no_news():
     bench = Bench()
     bench.look()
     effects = bench.answer(Good(), b"\7" * 32)
-    assert effects == [Fetch(INTENT.artefact, 1000)], "what is wanted is said each time"
+    assert effects == [Fetch(INTENT.artefact_reference)], "what is wanted is said each time"
 
 
 def test_explain_names_what_holds():
