@@ -206,12 +206,9 @@ class Store:
         known = dict(self._feeds)
         try:
             with self._faults(), self._transaction(full=batch.needs_full):
-                for statement in batch.roots:
-                    wire = statement.wire
-                    self._execute(
-                        "INSERT OR IGNORE INTO root VALUES (?, ?, ?)",
-                        (statement.number, wire, _checksum(wire)),
-                    )
+                for root in batch.roots:
+                    row = (root.number, root.wire, _checksum(root.wire))
+                    self._execute("INSERT OR IGNORE INTO root VALUES (?, ?, ?)", row)
                 for entry in batch.entries:
                     self._insert(entry)
                 for entry in batch.own:
@@ -224,6 +221,9 @@ class Store:
                 for entry in batch.dropped:
                     place = (self._fid(entry.feed), entry.seq, entry.id)
                     self._execute("DELETE FROM entry WHERE fid=? AND seq=? AND id=?", place)
+                if batch.memory is not None:
+                    statement = "INSERT OR REPLACE INTO meta VALUES ('memory', ?)"
+                    self._execute(statement, (batch.memory,))
         except BaseException:
             self._feeds = known
             raise
@@ -311,7 +311,8 @@ class Store:
             ]
             own = {row[0]: OwnHead(*row) for row in self._execute("SELECT * FROM own")}
             boots = self._one("SELECT value FROM meta WHERE key = 'boots'")
-        return Loaded(roots, tuple(entries.values()), tuple(pairs), own, boots)
+            memory = self._one("SELECT max(value) FROM meta WHERE key = 'memory'")
+        return Loaded(roots, tuple(entries.values()), tuple(pairs), own, boots, memory)
 
     def _load_roots(self) -> Iterator[RootStatement]:
         for number, wire, checksum in self._execute("SELECT * FROM root ORDER BY number"):

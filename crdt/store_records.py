@@ -37,6 +37,7 @@ class Batch:
         evidence: pairs of entries that prove a fork.
         roots: accepted root statements.
         dropped: entries to delete: what the replica no longer keeps, own ones never published.
+        memory: what this box must not forget and tells nobody, in place of what it was before.
     """
 
     own: tuple[Entry, ...] = ()
@@ -44,13 +45,13 @@ class Batch:
     evidence: tuple[tuple[Entry, Entry], ...] = ()
     roots: tuple[RootStatement, ...] = ()
     dropped: tuple[Entry, ...] = ()
+    memory: bytes | None = None
 
     @property
     def needs_full(self) -> bool:
         """Whether losing this to a power cut would do harm."""
-        return bool(self.own or self.evidence or self.roots) or any(
-            entry.lane not in LANES_PRUNED for entry in self.entries
-        )
+        vital = self.own or self.evidence or self.roots or self.memory is not None
+        return bool(vital) or any(entry.lane not in LANES_PRUNED for entry in self.entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Loaded:
         evidence: pairs to offer again after the entries.
         own: by lane, where this box stopped writing.
         boots: how many starts were counted.
+        memory: as it was written last, None if it never was.
     """
 
     roots: tuple[RootStatement, ...]
@@ -81,6 +83,7 @@ class Loaded:
     evidence: tuple[tuple[Entry, Entry], ...]
     own: dict[int, OwnHead]
     boots: int
+    memory: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

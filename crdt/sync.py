@@ -81,6 +81,7 @@ class SyncSession:
         self._settled: set[int] = set()
         self._finished = False
         self._equal = False
+        self._whole = False
         self._failed = False
 
     @property
@@ -92,6 +93,11 @@ class SyncSession:
     def equal(self) -> bool:
         """Whether the two were seen to hold the same in every common lane."""
         return self._equal
+
+    @property
+    def whole(self) -> bool:
+        """Whether it came to its end: each has all of the other's that it keeps."""
+        return self._whole
 
     @property
     def exhausted(self) -> bool:
@@ -208,7 +214,7 @@ class SyncSession:
         ]
         unsettled = [lane for lane in differing if lane not in self._settled]
         if not unsettled:
-            self._finished = True
+            self._finished = self._whole = True
             self._equal = not differing
             return []
         self._lane = unsettled[0]

@@ -13,7 +13,7 @@ Answers are remembered while the views are the same objects: a view is never cha
 (docs/records.md). So asking again costs one look into a table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -24,6 +24,7 @@ from identity.capability import permits
 from mesh.coordination.models import Models
 
 __all__ = [
+    "Acceptance",
     "Answer",
     "PeerClass",
     "PeerSort",
@@ -95,6 +96,19 @@ class TrustView(Protocol):
         ...
 
 
+class Acceptance(Protocol):
+    """Which models events may name."""
+
+    def accepts(self, digest: bytes, event_type: str, cell: bytes) -> bool:
+        """Whether events of this type in this cell may name this digest."""
+        ...
+
+
+def _approved(registers: Mapping[str, Register], models: Models) -> Acceptance:
+    del registers
+    return models
+
+
 _Question = tuple[bytes, str, str, bytes, bytes | None]
 _YES = Answer()
 
@@ -104,15 +118,25 @@ class Trust:
 
     Args:
         view: the views, read anew at every question.
+        candidates: tells which models are heard besides those on record as accepted.
     """
 
-    __slots__ = ("_answers", "_authority", "_models", "_registers", "_sorts", "_view")
+    __slots__ = (
+        "_answers", "_authority", "_candidates", "_candidates_in", "_models", "_registers",
+        "_sorts", "_view",
+    )  # fmt: skip
 
-    def __init__(self, view: TrustView) -> None:
+    def __init__(
+        self,
+        view: TrustView,
+        candidates: Callable[[Mapping[str, Register], Models], Acceptance] = _approved,
+    ) -> None:
         self._view = view
         self._authority = view.authority
         self._registers = view.registers
         self._models = Models(self._registers)
+        self._candidates_in = candidates
+        self._candidates = candidates(self._registers, self._models)
         self._answers: dict[_Question, Answer] = {}
         self._sorts: dict[bytes, PeerSort] = {}
 
@@ -165,6 +189,7 @@ class Trust:
         if registers is not self._registers:
             self._registers = registers
             self._models = Models(registers)
+            self._candidates = self._candidates_in(registers, self._models)
         elif authority is self._authority:
             return
         self._authority = authority
@@ -197,7 +222,9 @@ class Trust:
         return _YES
 
     def _model(self, event_type: str, cell: bytes, model: bytes | None) -> Answer:
-        if model is not None and self._models.accepts(model, event_type, cell):
+        if model is not None and any(
+            heard.accepts(model, event_type, cell) for heard in (self._models, self._candidates)
+        ):
             return _YES
         accepted = ",".join(digest.hex()[:12] for digest in self._models.accepted(event_type, cell))
         held = "none" if model is None else model.hex()[:12]

@@ -10,6 +10,7 @@ from identity.genesis import Genesis
 from identity.keys import SecretKey
 from mesh.mind.config import MindConfig
 from mesh.mind.mind import Mind
+from mesh.orchestration.tables import ROLLOUT_KEY_RULES, ROLLOUT_KINDS
 from mesh.units import Instant
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def assemble(
         rng: source of every random choice; 32 bits of it become part of the boot id.
         now: when it starts.
     """
-    replica = Replica(genesis)
+    replica = Replica(genesis, ROLLOUT_KEY_RULES, kinds=ROLLOUT_KINDS)
     restore(replica, loaded)
     replica.drain_new()
     feeds = {
@@ -49,4 +50,13 @@ def assemble(
         for lane in _OWN_LANES
     }
     boot_id = boot.to_bytes(4) + rng.getrandbits(32).to_bytes(4)
-    return Mind(config, secret=secret, replica=replica, feeds=feeds, boot=boot_id, rng=rng, now=now)
+    return Mind(
+        config,
+        secret=secret,
+        replica=replica,
+        feeds=feeds,
+        memory=loaded.memory,
+        boot=boot_id,
+        rng=rng,
+        now=now,
+    )

@@ -17,6 +17,7 @@ class MindConfig:
         mode: whether its reactions make requests, or are only observed.
         bootstraps: where others may be found before any member is known.
         caches_only: whether it is a bootstrap peer: AUTH and introductions, nothing else.
+        labels: what it carries; decides whether a rollout is for it where it was enrolled later.
     """
 
     name: str
@@ -25,3 +26,4 @@ class MindConfig:
         default_factory=dict[bytes, tuple[str, ...]]
     )
     caches_only: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -71,7 +71,8 @@ class Cores:
 
     def soon(self, what: str, delay_ns: int) -> None:
         """Have something done after a delay, unless it is to be done earlier already."""
-        self.due.setdefault(what, self.now.mono_ns + delay_ns)
+        at_ns = self.now.mono_ns + delay_ns
+        self.due[what] = min(at_ns, self.due.get(what, at_ns))
 
     def districts(self, key: bytes) -> set[str]:
         """Return the districts in which a key holds a name."""

@@ -4,10 +4,12 @@ from crdt.entry import Lane
 from crdt.errors import CrdtError
 from mesh.coordination.hello import CLOCK_PERIOD_S, Clock
 from mesh.coordination.trust import PeerClass
+from mesh.mind.conducting import Conducting
 from mesh.mind.cores import Cores
 from mesh.mind.effects import Wanted
 from mesh.mind.keeping import Keeping
 from mesh.mind.meeting import STATEMENT_DELAY_NS, Meeting
+from mesh.mind.writing import WriteError
 from mesh.units import SECOND
 
 __all__ = ["Duties"]
@@ -24,8 +26,11 @@ AGAIN_NS = 10 * SECOND
 class Duties:
     """The timed duties of one node."""
 
-    def __init__(self, cores: Cores, meeting: Meeting, keeping: Keeping) -> None:
+    def __init__(
+        self, cores: Cores, meeting: Meeting, keeping: Keeping, conducting: Conducting
+    ) -> None:
         self._cores = cores
+        self._conducting = conducting
         self._meeting = meeting
         self._keeping = keeping
         self._addresses: tuple[str, ...] = ()
@@ -53,6 +58,9 @@ class Duties:
         due, now_ns = self._cores.due, self._cores.now.mono_ns
         duties = {
             "clock": self._tell_clock,
+            "halts": self._conducting.sign_again,
+            "memory": self._conducting.remember,
+            "rollouts": self._conducting.look,
             "statement": self._state_links,
             "store": self._keeping.ask_again,
             "topology": self._follow_topology,
@@ -81,7 +89,7 @@ class Duties:
         t, now_ns = cores.now.wall_ms, cores.now.mono_ns
         try:
             cores.writing.state(Lane.FLEET, "links", "links", body, t=t, now_ns=now_ns)
-        except CrdtError:  # the disk lags far behind, or what the app states leaves no room
+        except (CrdtError, WriteError):  # the disk lags, or what the app states leaves no room
             cores.soon("statement", AGAIN_NS)
             return
         self._stated = body
@@ -99,6 +107,7 @@ class Duties:
         fleet = cores.replica.status(Lane.FLEET)
         mine = tuple(link.peer for link in cores.links.members())
         cores.neighbours.look(members, fleet, mine)
+        self._conducting.soon()
         wanted = cores.neighbours.wanted(members, cores.views.places, fleet)
         if wanted != self._wanted:
             self._wanted = wanted

@@ -8,13 +8,17 @@ from typing import NamedTuple
 from crdt.entry import Entry
 from identity.genesis import RootStatement
 from mesh.gossip.effects import Priority
+from mesh.orchestration.blob_tree import Reference
+from mesh.orchestration.goals import Goal
 
 __all__ = [
     "Admit",
+    "Apply",
     "Changed",
     "Deliver",
     "Disconnect",
     "Effect",
+    "Fetch",
     "Penalise",
     "Persist",
     "Send",
@@ -38,7 +42,8 @@ class Send(NamedTuple):
 class Persist(NamedTuple):
     """Write to the store, all or nothing; answer `persisted(ticket)` or `persist_failed(ticket)`.
 
-    Own entries come alone, and are not published before the answer.
+    Own entries come alone, and are not published before the answer. `memory` takes the place of the
+    one before: what the conductor of this box must not forget.
     """
 
     ticket: int
@@ -46,6 +51,7 @@ class Persist(NamedTuple):
     roots: tuple[RootStatement, ...] = ()
     dropped: tuple[Entry, ...] = ()
     own: bool = False
+    memory: bytes | None = None
 
 
 class Deliver(NamedTuple):
@@ -100,6 +106,18 @@ class Penalise(NamedTuple):
     reason: str
 
 
+class Fetch(NamedTuple):
+    """Get these bytes from neighbours and keep them; see `Mind.conduct` for what to say then."""
+
+    reference: Reference
+
+
+class Apply(NamedTuple):
+    """This is what a slot shall run from now on; say what became of it."""
+
+    goal: Goal
+
+
 class Changed(NamedTuple):
     """A view changed: wake whoever watches the views."""
 
@@ -124,4 +142,6 @@ Effect = (
     | Penalise
     | Changed
     | Wrote
+    | Fetch
+    | Apply
 )

@@ -9,7 +9,7 @@ libp2p. After every input it *settles*: new facts go to the store, changed views
 and one timer stands for everything that waits. See docs/architecture.md, "The one idea".
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,11 @@ from identity.keys import SecretKey
 from mesh.choreography.event import InvalidEventError, SealedEvent
 from mesh.coordination.clock import ClockConsensus
 from mesh.coordination.hello import HELLO_PROTOCOL
-from mesh.coordination.presence import Presence
 from mesh.coordination.trust import PeerClass, Trust
 from mesh.framing import frame
 from mesh.gossip.effects import Judgement, Priority
 from mesh.gossip.router import Router
+from mesh.mind.conducting import Conducting
 from mesh.mind.config import MindConfig
 from mesh.mind.cores import GOSSIP_PROTOCOL, Cores
 from mesh.mind.duties import Duties
@@ -46,12 +46,13 @@ from mesh.mind.keeping import Keeping
 from mesh.mind.links import Links
 from mesh.mind.meeting import Meeting
 from mesh.mind.neighbours import Neighbours
+from mesh.mind.readable import Readable
 from mesh.mind.speaking import Draft, Speaking
 from mesh.mind.spreading import Spreading, is_event_topic, priority_of
-from mesh.mind.statistics import MindStatistics
 from mesh.mind.syncing import SYNC_PROTOCOL, Syncing
 from mesh.mind.views import Views
 from mesh.mind.writing import Writing
+from mesh.orchestration.candidates import Candidates
 from mesh.units import Instant
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ _LEFT = "another entry of ours was found in its place: write it again"
 """Why a fact of ours was dropped that the disk holds."""
 
 
-class Mind:
+class Mind(Readable):
     """The state machine of one node.
 
     Args:
@@ -71,6 +72,7 @@ class Mind:
         secret: its key, for entries, events and its host alike.
         replica: what its store held.
         feeds: its own feeds, by lane.
+        memory: what its conductor wrote down before; None at the first start.
         boot: this start: u32 counter ‖ 32 random bits, 8 bytes.
         rng: source of every random choice.
         now: when it starts.
@@ -83,12 +85,13 @@ class Mind:
         secret: SecretKey,
         replica: Replica,
         feeds: Mapping[Lane, OwnFeed],
+        memory: bytes | None,
         boot: bytes,
         rng: "Random",
         now: Instant,
     ) -> None:
         genesis = replica.chain.genesis
-        trust, views = Trust(replica), Views(replica)
+        trust, views = Trust(replica, Candidates), Views(replica)
         self._cores = Cores(
             config=config,
             public=secret.public,
@@ -100,7 +103,7 @@ class Mind:
             neighbours=Neighbours(genesis, secret.public, config.bootstraps),
             hearing=Hearing(replica, self._gap),
             writing=Writing(feeds, self._persist_own, lambda: rng.getrandbits(16)),
-            syncing=Syncing(replica, self._send_sync, rng.random),
+            syncing=Syncing(replica, self._send_sync, rng.random, self._compared),
             router=Router(rng=rng, validate=self._judge, priority_of=priority_of),
             speaking=Speaking(
                 genesis=genesis,
@@ -117,73 +120,12 @@ class Mind:
         self._meeting = Meeting(self._cores)
         self._spreading = Spreading(self._cores)
         self._keeping = Keeping(self._cores)
-        self._duties = Duties(self._cores, self._meeting, self._keeping)
+        self._conducting = Conducting(self._cores, secret, memory)
+        self._duties = Duties(self._cores, self._meeting, self._keeping, self._conducting)
         self._timer_ns: int | None = None
 
     def __repr__(self) -> str:
         return f"<Mind {self.config.name or '(not enrolled)'} {self.public.hex()[:8]}>"
-
-    # --------------------------------------------------------------------------- to look at
-
-    @property
-    def config(self) -> MindConfig:
-        """What it was told about itself."""
-        return self._cores.config
-
-    @property
-    def public(self) -> bytes:
-        """Its public key, 32 bytes."""
-        return self._cores.public
-
-    @property
-    def replica(self) -> Replica:
-        """What it holds, and the folded views."""
-        return self._cores.replica
-
-    @property
-    def views(self) -> Views:
-        """Membership and places."""
-        return self._cores.views
-
-    @property
-    def trust(self) -> Trust:
-        """Who may do what, and how a peer is sorted."""
-        return self._cores.trust
-
-    @property
-    def links(self) -> Links:
-        """Who is connected."""
-        return self._cores.links
-
-    @property
-    def presence(self) -> Presence:
-        """Which members are seen, dark or unknown."""
-        return self._cores.neighbours.presence
-
-    @property
-    def heard_ns(self) -> Mapping[bytes, int]:
-        """When anything of a key was heard last, monotonic nanoseconds."""
-        return self._cores.heard_ns
-
-    @property
-    def speaking(self) -> Speaking:
-        """Events in and out."""
-        return self._cores.speaking
-
-    def statistics(self) -> MindStatistics:
-        """Return what happened so far, for people and for tests."""
-        cores = self._cores
-        return MindStatistics(
-            links=cores.links.statistics(),
-            admission=cores.speaking.admission_statistics(),
-            reactions=cores.speaking.reaction_statistics(),
-            gossip=cores.router.statistics(),
-            sync=cores.syncing.statistics(),
-            facts=cores.hearing.statistics(),
-            presence=cores.neighbours.presence,
-            clock_offset_ms=cores.clock.offset_ms,
-            clock_trusted=cores.clock.trusted,
-        )
 
     # ----------------------------------------------------------------- what the world tells us
 
@@ -264,6 +206,7 @@ class Mind:
         """The store holds a ticket: an own fact is now shown and spread."""
         self._at(now)
         self._keeping.answered(ticket)
+        self._conducting.persisted(ticket)
         released = self._cores.writing.persisted(ticket)
         if released is not None:
             handle, entry = released
@@ -271,15 +214,17 @@ class Mind:
                 self._keeping.kept(entry)
                 self._cores.replica.offer(entry)
                 self._spreading.entry(entry)
-            self._cores.out.append(Wrote(handle, entry, "" if entry else _LEFT))
+            self._wrote(handle, entry, "" if entry else _LEFT)
         return self._settle()
 
     def persist_failed(self, ticket: int, reason: str, now: Instant) -> list[Effect]:
         """The store could not take a ticket: own facts behind it never were, others' come again."""
         self._at(now)
         self._keeping.answered(ticket, failed=True)
+        self._conducting.persist_failed(ticket)
         gone = self._cores.writing.persist_failed(ticket)
-        self._cores.out += [Wrote(handle, None, reason) for handle in gone]
+        for handle in gone:
+            self._wrote(handle, None, reason)
         if gone:
             self._duties.state_again()
         return self._settle()
@@ -334,6 +279,12 @@ class Mind:
             self._spreading.root(statement)
         return verdict, self._settle()
 
+    def conduct(self, tell: Callable[[Conducting], None], now: Instant) -> list[Effect]:
+        """Tell the conductor something: what a slot runs, what became of a goal or of a fetch."""
+        self._at(now)
+        tell(self._conducting)
+        return self._settle()
+
     def listen(self, now: Instant) -> list[Effect]:
         """The interests changed: join and leave topics."""
         self._at(now)
@@ -351,6 +302,13 @@ class Mind:
 
     def _gap(self, peer: bytes) -> None:
         self._cores.syncing.want(peer, self._cores.now.mono_ns)
+
+    def _compared(self) -> None:
+        self._conducting.soon()
+
+    def _wrote(self, handle: int, entry: Entry | None, reason: str) -> None:
+        self._conducting.wrote(handle, failed=entry is None)
+        self._cores.out.append(Wrote(handle, entry, reason))
 
     def _persist_own(self, ticket: int, entry: Entry) -> None:
         self._cores.out.append(Persist(ticket, (entry,), own=True))
@@ -374,7 +332,8 @@ class Mind:
             if cores.hearing.try_parked():
                 cores.syncing.spread(None, cores.now.mono_ns)
         failed = cores.writing.tick(t=cores.now.wall_ms, now_ns=cores.now.mono_ns)
-        cores.out += [Wrote(handle, None, reason) for handle, reason in failed]
+        for handle, reason in failed:
+            self._wrote(handle, None, reason)
         if changed:
             self._meeting.sort()
             self._spreading.join()

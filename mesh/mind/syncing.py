@@ -50,11 +50,12 @@ _BEGAN_BY_RECEIVER = 1
 
 @dataclass(slots=True)
 class _Running:
-    """One session and the two bytes under which its frames travel."""
+    """One session, the two bytes under which its frames travel, and its number of all."""
 
     session: SyncSession
     prefix: bytes
     heard_ns: int
+    serial: int
 
 
 @dataclass(slots=True)
@@ -68,6 +69,7 @@ class _Peer:
     mine: _Running | None = None
     theirs: _Running | None = None
     refused: Refused = field(default_factory=dict[bytes, int | None])
+    compared: int = 0
 
 
 class SyncStatistics(NamedTuple):
@@ -86,6 +88,7 @@ class Syncing:
         replica: what is compared.
         send: called with (peer, frame body) for every frame to send.
         random: a source of numbers in [0, 1) for the jitter.
+        compared: called after each session that came to its end.
     """
 
     def __init__(
@@ -93,10 +96,13 @@ class Syncing:
         replica: Replica,
         send: Callable[[bytes, bytes], None],
         random: Callable[[], float],
+        compared: Callable[[], None],
     ) -> None:
         self._replica = replica
         self._send = send
         self._random = random
+        self._compared = compared
+        self._serial = 0
         self._peers: dict[bytes, _Peer] = {}
         self._is_moved = True
         self._deadline_ns: int | None = None
@@ -133,6 +139,15 @@ class Syncing:
         state = self._peers.get(peer)
         if state is not None:
             state.periodic_ns = min(state.periodic_ns, max(now_ns, state.next_ns))
+
+    @property
+    def mark(self) -> int:
+        """Every session so far began before this mark; 0 is before the first."""
+        return self._serial
+
+    def compared_since(self, mark: int) -> tuple[bytes, ...]:
+        """Return the peers with whom a session that began after a mark came to its end."""
+        return tuple(peer for peer, state in self._peers.items() if state.compared > mark)
 
     def deadline_ns(self) -> int | None:
         """When `tick` has something to do; None if never. Kept until something here changes."""
@@ -208,8 +223,13 @@ class Syncing:
         if theirs is not None:
             self._fail(peer, state, theirs, now_ns)
         session = self._session(state, initiator=False)
-        state.theirs = _Running(session, bytes((_BEGAN_BY_RECEIVER, number)), now_ns)
+        prefix = bytes((_BEGAN_BY_RECEIVER, number))
+        state.theirs = _Running(session, prefix, now_ns, self._next())
         return state.theirs
+
+    def _next(self) -> int:
+        self._serial += 1
+        return self._serial
 
     def _session(self, state: _Peer, *, initiator: bool) -> SyncSession:
         limits = SyncLimits.member() if state.member else SyncLimits.known()
@@ -224,7 +244,8 @@ class Syncing:
     def _begin(self, peer: bytes, state: _Peer, now_ns: int) -> None:
         self._number = (self._number + 1) % NUMBERS
         session = self._session(state, initiator=True)
-        state.mine = _Running(session, bytes((_BEGAN_BY_SENDER, self._number)), now_ns)
+        prefix = bytes((_BEGAN_BY_SENDER, self._number))
+        state.mine = _Running(session, prefix, now_ns, self._next())
         state.next_ns = now_ns + (SPREAD_NS if state.member else KNOWN_SPREAD_NS)
         state.periodic_ns = now_ns + self._period_ns()
         self._begun += 1
@@ -238,6 +259,9 @@ class Syncing:
         if running.session.exhausted:
             self.want(peer, now_ns)
         self._spread_added(peer, running, now_ns)
+        if running.session.whole:
+            state.compared = max(state.compared, running.serial)
+            self._compared()
 
     def _fail(self, peer: bytes, state: _Peer, running: _Running, now_ns: int) -> None:
         """Give a session up; what it brought so far is spread all the same."""

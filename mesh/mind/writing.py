@@ -95,6 +95,14 @@ class Writing:
         self._topics[lane], self._since_snapshot[lane] = topics, since + 1
         return handle
 
+    def recall(self, lane: Lane, topics: Mapping[str, object]) -> None:
+        """Have what we said of ourselves before this start in the next snapshot too."""
+        self._topics[lane] = {**topics, **self._topics[lane]}
+
+    def unsay(self, lane: Lane, topic: str) -> None:
+        """Leave a topic out of the next snapshot."""
+        self._topics[lane].pop(topic, None)
+
     def write(self, lane: Lane, kind: str, body: object, *, t: int, now_ns: int) -> int:
         """Append a fact; the handle comes back in `Released` once it is durable.
 

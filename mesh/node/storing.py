@@ -82,6 +82,7 @@ class Storing:
             entries=() if own else entries,
             roots=tuple(root for persist in waiting for root in persist.roots),
             dropped=tuple(entry for persist in waiting for entry in persist.dropped),
+            memory=next((p.memory for p in reversed(waiting) if p.memory is not None), None),
         )
         try:
             await trio.to_thread.run_sync(self._store.append, batch)

@@ -117,10 +117,14 @@ class Conductor:
 
     # What it is told
 
-    def deliver(self, slot: str, artefact: bytes) -> None:
-        """Take note of what a slot runs that no intent brought, as when the box was delivered."""
+    def deliver(self, slot: str, artefact: bytes | None) -> None:
+        """Take note of a slot that the box has, and what it ran before any intent, if anything.
+
+        A slot that a box has not is none of its business: an authority under the same prefix runs
+        no detector.
+        """
         if slot not in self._slots:
-            self._slots[slot] = SlotMemory(Running(artefact))
+            self._slots[slot] = SlotMemory(None if artefact is None else Running(artefact))
 
     def look(self, rollouts: Rollouts, sight: Sight, now_ns: int) -> tuple[Effect, ...]:
         """Decide anew: the view changed, links did, or a soak ended.
@@ -198,8 +202,7 @@ class Conductor:
     def _decide(self, now_ns: int) -> tuple[Effect, ...]:
         effects: list[Effect] = []
         self._drop_strays()
-        slots = dict.fromkeys((*self._slots, *self._rollouts.slots(self._name)))
-        for slot in sorted(slots):
+        for slot in sorted(self._slots):
             goal = self._steer(slot)
             before = self._goals.get(slot)
             if goal != before and (before is not None or goal.artefact is not None):

@@ -24,6 +24,7 @@ class SimulatedDisk:
         self._roots: dict[int, RootStatement] = {}
         self._own: dict[int, OwnHead] = {}
         self._boots = 0
+        self._memory: bytes | None = None
 
     def append(self, batch: Batch) -> None:
         """Make a batch durable, all of it or nothing.
@@ -49,6 +50,7 @@ class SimulatedDisk:
         for statement in batch.roots:
             self._roots.setdefault(statement.number, statement)
         self._entries, self._own = entries, own
+        self._memory = self._memory if batch.memory is None else batch.memory
 
     def _append_own(self, entries: dict[bytes, Entry], entry: Entry) -> None:
         """Add an own entry; an unpublished one that a failed commit left in its place goes."""
@@ -79,4 +81,5 @@ class SimulatedDisk:
             for first, second in self._evidence
             if first in self._entries and second in self._entries
         ]
-        return Loaded(roots, tuple(entries), tuple(pairs), dict(self._own), self._boots)
+        own = dict(self._own)
+        return Loaded(roots, tuple(entries), tuple(pairs), own, self._boots, self._memory)

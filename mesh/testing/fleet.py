@@ -41,7 +41,8 @@ from mesh.coordination.enrolment import (
 )
 from mesh.coordination.trust import PeerClass
 from mesh.mind import Draft, Mind, MindConfig
-from mesh.testing.sim import SimulatedNode, Simulation
+from mesh.testing.sim import Simulation
+from mesh.testing.simulated_node import SimulatedNode
 
 __all__ = ["Fleet", "FleetBox", "FleetError"]
 

@@ -10,7 +10,6 @@ import hashlib
 import heapq
 import random
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 
 from crdt.errors import StoreError
 from crdt.store_records import Batch
@@ -20,10 +19,11 @@ from mesh.framing import FrameReader
 from mesh.mind import GOSSIP_PROTOCOL, Mind, MindConfig
 from mesh.mind import effects as fx
 from mesh.mind.assembly import assemble
-from mesh.testing.disk import SimulatedDisk
+from mesh.orchestration.goals import Goal, Waiting
+from mesh.testing.simulated_node import SimulatedNode, Wire
 from mesh.units import MS, SECOND, Instant
 
-__all__ = ["SimulatedNode", "Simulation"]
+__all__ = ["Simulation"]
 
 EPOCH_MS = 1_800_000_000_000
 """Wall clock at virtual time zero, milliseconds since 1970."""
@@ -35,53 +35,14 @@ NOTICED_NS = 10 * SECOND
 """How long a silent link takes to be noticed."""
 SYNC_NS = 2 * MS
 """How long the disk takes to make something durable."""
+FETCH_NS = SECOND
+"""How long after a fetch that found nobody, and work that waits for bytes, it is tried again."""
+WORK_NS = 100 * MS
+"""How long a slot takes to load, to test or to swap."""
+REBOOT_NS = 5 * SECOND
+"""How long a box that its own work killed takes to start again."""
 FRAME_SIZE_MAX = 1 << 20
 """Largest frame that the simulated streams carry, bytes."""
-
-
-@dataclass(slots=True)
-class _Wire:
-    """One direction of one link."""
-
-    ready_ns: int = 0
-    held: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
-    admitted: bool = False
-
-
-class SimulatedNode:
-    """One box: a disk that stays, and a mind while it is up.
-
-    Attributes:
-        name: as the test calls it.
-        secret: its key.
-        mind: the running mind; None while the box is down.
-        address: where it can be dialled.
-        clock_offset_ms: how wrong its wall clock is.
-        heard: called with the node when a subscription has something.
-    """
-
-    def __init__(self, name: str, secret: SecretKey, config: MindConfig, address: str) -> None:
-        self.name = name
-        self.secret = secret
-        self.config = config
-        self.address = address
-        self.disk = SimulatedDisk()
-        self.mind: Mind | None = None
-        self.clock_offset_ms = 0
-        self.heard: Callable[[SimulatedNode], None] | None = None
-        self.wants: dict[bytes, fx.Want] = {}
-        self.wires: dict[bytes, _Wire] = {}
-        self.life = 0
-        self.timer_ns: int | None = None
-        self.wrote: dict[int, fx.Wrote] = {}
-
-    @property
-    def public(self) -> bytes:
-        """Its public key, 32 bytes."""
-        return self.secret.public
-
-    def __repr__(self) -> str:
-        return f"<SimulatedNode {self.name} {'up' if self.mind else 'down'}>"
 
 
 class Simulation:
@@ -220,10 +181,19 @@ class Simulation:
                 wire.admitted = False
         elif isinstance(effect, fx.Disconnect):
             self._unlink(node, self.nodes[effect.peer])
-        elif isinstance(effect, fx.Deliver) and node.heard is not None:
+        else:
+            self._perform_within(node, effect)
+
+    def _perform_within(self, node: SimulatedNode, effect: fx.Effect) -> None:
+        if isinstance(effect, fx.Deliver) and node.heard is not None:
             node.heard(node)
         elif isinstance(effect, fx.Wrote):
             node.wrote[effect.handle] = effect
+        elif isinstance(effect, fx.Fetch):
+            self._fetch(node, effect.reference.digest, node.life)
+        elif isinstance(effect, fx.Apply):
+            node.workshop.goals[effect.goal.slot] = effect.goal
+            self._work(node, effect.goal, node.life)
 
     def _mind(self, node: SimulatedNode, life: int) -> Mind | None:
         """The mind that asked for something, if it still lives."""
@@ -241,6 +211,7 @@ class Simulation:
                 entries=() if effect.own else effect.entries,
                 roots=effect.roots,
                 dropped=effect.dropped,
+                memory=effect.memory,
             )
             now = self.instant(node)
             try:
@@ -263,6 +234,42 @@ class Simulation:
                 self.perform(node, mind.tick(self.instant(node)))
 
         self._at(max(at_ns, self.now_ns), fire)
+
+    # ----------------------------------------------------------------------------- rollouts
+
+    def _fetch(self, node: SimulatedNode, digest: bytes, life: int) -> None:
+        """Get bytes from whoever is linked and has them, and try again while nobody is."""
+        mind, shelf = self._mind(node, life), node.workshop.shelf
+        if mind is None:
+            return
+        for peer in node.wires:
+            if digest not in shelf and self._reachable(node, self.nodes[peer]):
+                shelf.update(self.nodes[peer].workshop.copy(digest))
+        if digest in shelf:
+            now, data = self.instant(node), shelf[digest]
+            self.perform(node, mind.conduct(lambda told: told.fetched(digest, data), now))
+        else:
+            self._at(self.now_ns + FETCH_NS, lambda: self._fetch(node, digest, life))
+
+    def _work(self, node: SimulatedNode, goal: Goal, life: int) -> None:
+        """Do a piece of work towards a goal, as long as it stands."""
+
+        def work() -> None:
+            mind, shop = self._mind(node, life), node.workshop
+            if mind is None or shop.goals.get(goal.slot) != goal or goal.artefact is None:
+                return
+            artefact, answer = goal.artefact, shop.work(goal)
+            if answer is None:
+                self.crash(node)
+                self._at(self.now_ns + REBOOT_NS, lambda: self.boot(node))
+                return
+            now = self.instant(node)
+            tell = mind.conduct(lambda told: told.answer(goal.slot, artefact, answer), now)
+            self.perform(node, tell)
+            if isinstance(answer, Waiting):
+                self._at(self.now_ns + FETCH_NS, work)
+
+        self._at(self.now_ns + WORK_NS, work)
 
     # ------------------------------------------------------------------------------- links
 
@@ -297,8 +304,8 @@ class Simulation:
         self._at(self.now_ns + DIAL_NS, dialled)
 
     def _link(self, a: SimulatedNode, b: SimulatedNode) -> None:
-        a.wires[b.public] = _Wire(self.now_ns)
-        b.wires[a.public] = _Wire(self.now_ns)
+        a.wires[b.public] = Wire(self.now_ns)
+        b.wires[a.public] = Wire(self.now_ns)
         for node, other, outbound in ((a, b, True), (b, a, False)):
             if node.mind is not None:
                 now = self.instant(node)

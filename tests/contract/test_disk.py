@@ -142,7 +142,7 @@ def test_what_is_dropped_is_gone_and_dropping_it_twice_is_fine(disk: Disk) -> No
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(("own", "entries", "dropped", "evidence", "roots", "boot")),
+        st.sampled_from(("own", "entries", "dropped", "evidence", "roots", "memory", "boot")),
         st.sampled_from(("me", "other")),
         st.sampled_from((Lane.AUTH, Lane.FLEET)),
         st.integers(0, 3),
@@ -178,6 +178,7 @@ def _told(disk: Disk, what: str, label: str, lane: Lane, seq: int, note: int) ->
             Batch(evidence=((entry, chain(label, seq + 1, lane, note=1 - note)[seq]),))
         ),
         "roots": lambda: disk.append(Batch(roots=(ROOTS[seq % 3],))),
+        "memory": lambda: disk.append(Batch(memory=label.encode())),
         "boot": disk.next_boot,
     }
     try:
@@ -194,3 +195,11 @@ def test_a_full_disk_refuses_and_keeps_what_it_has() -> None:
         disk.append(Batch(own=chain("me", 2)[1:]))
     assert caught.value.fault is StoreFault.FULL
     assert disk.load().entries == chain("me", 1)
+
+
+def test_a_memory_replaces_the_one_before_and_survives_other_batches(disk: Disk) -> None:
+    assert disk.load().memory is None
+    disk.append(Batch(memory=b"first"))
+    disk.append(Batch(memory=b"second"))
+    disk.append(Batch(roots=(ROOTS[0],)))
+    assert disk.load().memory == b"second"

@@ -12,7 +12,7 @@ from mesh.choreography.event_type import event_type
 from mesh.framing import frame
 from mesh.mind import Draft
 from mesh.testing.fleet import MODEL, Fleet
-from mesh.testing.sim import SimulatedNode
+from mesh.testing.simulated_node import SimulatedNode
 
 FRAMES_MAX = 400
 """Recorded frames kept of each protocol."""

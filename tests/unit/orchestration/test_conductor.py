@@ -268,6 +268,9 @@ def test_with_nothing_to_go_back_to_a_slot_runs_nothing():
     bench = Bench(linked=False)
     bench.conductor = Conductor(ns=GENESIS.ns, secret=key_of(ME), name=ME)
     bench.look()
+    assert SLOT not in bench.conductor.goals, "a slot that it has not is none of its business"
+    bench.conductor.deliver(SLOT, None)
+    bench.look()
     bench.answer(Started())
     bench.answer(Good(Metrics(1)))
     bench.records.append(commanded(INTENT, command_of(Verb.UNDO, INTENT)))
