@@ -7,6 +7,7 @@
     invite = "box-247.invite"            # installed by `mesh box join`
     listen = ["/ip4/127.0.0.1/tcp/0"]    # loopback unless asked otherwise
     reactions = "act"                    # or "observe": run everything, act on nothing
+    labels = {camera = "true"}           # which rollouts it is for, where it is enrolled later
 
 Paths are relative to the file. Unknown keys are refused: a misspelt one would be silently ignored.
 """
@@ -40,6 +41,7 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     listen: tuple[str, ...] = ("/ip4/127.0.0.1/tcp/0",)
     reactions: Literal["act", "observe"] = "act"
     role: Role = "box"
+    labels: dict[str, str] = {}
     directory: str = ""
 
     def path(self, name: str) -> Path:
@@ -82,6 +84,10 @@ def render_config(config: NodeConfig) -> str:
         if isinstance(value, tuple):
             quoted = ", ".join(_quote(text) for text in cast("tuple[str, ...]", value))
             lines.append(f"{field.name} = [{quoted}]")
+        elif isinstance(value, dict):
+            pairs = cast("dict[str, str]", value).items()
+            inside = ", ".join(f"{_quote(key)} = {_quote(text)}" for key, text in pairs)
+            lines.append(f"{field.name} = {{{inside}}}")
         else:
             lines.append(f"{field.name} = {_quote(value)}")
     return "\n".join(lines) + "\n"

@@ -165,6 +165,24 @@ class Conducting:
         """Digests of the lists that intents name."""
         return frozenset(rollout.intent.cohort for rollout in self.rollouts.by_id.values())
 
+    @property
+    def needed(self) -> frozenset[bytes]:
+        """Digests that must stay on the disk: what slots run, ran or are to run, and lists."""
+        found: set[bytes] = set()
+        for rollout in self.rollouts.by_id.values():
+            if rollout.dead is None:
+                found |= {rollout.intent.artefact, rollout.intent.cohort}
+        if self._conductor is not None:
+            for slot in self._conductor.memory.slots.values():
+                found |= {each.artefact for each in (slot.current, *slot.past) if each is not None}
+        return frozenset(found)
+
+    @property
+    def withdrawn(self) -> tuple[bytes, ...]:
+        """Digests that nobody may run any more, ascending."""
+        models = self.rollouts.models
+        return tuple(sorted(key for key in models if self.rollouts.is_withdrawn(key)))
+
     def soon(self) -> None:
         """Something changed: look soon."""
         if self._conductor is not None:

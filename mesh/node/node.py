@@ -9,6 +9,7 @@ behind. Subscriptions are context managers over bounded queues: a slow reader lo
 event, and the loss is counted.
 """
 
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -24,10 +25,14 @@ from mesh.choreography.scope import Reach, Scope
 from mesh.choreography.trace import Stage
 from mesh.coordination.membership import Member, Membership
 from mesh.mind import Draft, Mind, MindStatistics
+from mesh.mind.writing import WriteError
 from mesh.net.streams import NetworkStatistics
-from mesh.node.facts import Facts
+from mesh.node.applying import Applying
+from mesh.node.facts import FactFailedError, Facts
 from mesh.node.seen import NodePlace, Seen
 from mesh.node.shell import Shell, read_clocks
+from mesh.node.slot import MakeHost, Slot
+from mesh.units import MS
 
 __all__ = ["Node", "NodeError", "NodeStatistics", "Subscription"]
 
@@ -210,6 +215,53 @@ class Node:
         """Listen for events of a type for the own district, everyone, or a named topic."""
         async with self._subscribed(Interest(event_type(kind), scope=scope)) as subscription:
             yield subscription
+
+    @asynccontextmanager
+    async def slot(
+        self, name: str, make_host: MakeHost, *, factory: bytes | None = None
+    ) -> AsyncGenerator[Slot]:
+        """Have a slot that rollouts may fill, for the time of the block.
+
+        What runs in it is loaded before the block is entered: what a rollout brought, or the
+        factory's own. What every slot runs is stated to the fleet whenever it changes.
+
+        Args:
+            name: such as "model/detector".
+            make_host: makes what the slot is for, such as `inference.ModelHost`.
+            factory: digest of what it runs when nothing was rolled out; None for nothing.
+
+        Raises:
+            NodeError: this node is a bootstrap peer.
+            InferenceError: not even the factory's own can be loaded.
+        """
+        applying = self._shell.applying
+        if applying is None:
+            raise NodeError(f"{self.name or 'this node'} is a bootstrap peer: it has no slots")
+        async with (
+            applying.slot(name, make_host, factory) as slot,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(self._state_runs, applying)
+            yield slot
+            nursery.cancel_scope.cancel()
+
+    async def _state_runs(self, applying: Applying) -> None:
+        """State what the slots run, and again whenever that changes."""
+        stated: Mapping[str, bytes] = {}
+        while True:
+            running = applying.running()
+            if running != stated:
+                stated = running
+                since = time.time_ns() // MS
+                models, agents, config = (
+                    [(running[slot], since) for slot in sorted(running) if slot.startswith(root)]
+                    for root in ("model/", "agent/", "config/")
+                )
+                try:
+                    await self.facts.runs(models=models, agents=agents, config=config)
+                except (FactFailedError, WriteError):
+                    stated = {}
+            await applying.answered()
 
     @asynccontextmanager
     async def _subscribed(self, interest: Interest) -> AsyncGenerator["Subscription"]:

@@ -21,6 +21,7 @@ from mesh.mind import MindConfig
 from mesh.mind.assembly import assemble
 from mesh.net.dial_plan import DialPlan
 from mesh.net.streams import OpenNetwork
+from mesh.node.applying import Applying
 from mesh.node.console import node_verbs
 from mesh.node.control import serve_control, socket_path
 from mesh.node.node import Node
@@ -155,6 +156,7 @@ async def open_prepared_node(
             mode=config.reactions,
             bootstraps=_bootstraps(invite.addresses),
             caches_only=config.role == "bootstrap",
+            labels=config.labels,
         )
         mind = assemble(
             mind_config,
@@ -165,7 +167,10 @@ async def open_prepared_node(
             rng=rng,
             now=read_clocks(),
         )
-        shell = Shell(mind, store, DialPlan(rng, degree_max=DEGREE_MAX))
+        applying = None
+        if not mind_config.caches_only:
+            applying = Applying(config.path(f"{config.store}.d"), rng)
+        shell = Shell(mind, store, DialPlan(rng, degree_max=DEGREE_MAX), applying)
         async with (
             open_network(secret, tuple(config.listen), shell.handlers()) as network,
             trio.open_nursery() as nursery,

@@ -6,7 +6,7 @@ time.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import trio
 
@@ -17,9 +17,11 @@ from mesh.framing import FrameError, FrameReader
 from mesh.gossip.effects import Priority
 from mesh.mind import GOSSIP_PROTOCOL, SYNC_FRAME_SIZE_MAX, SYNC_PROTOCOL, Mind
 from mesh.mind import effects as fx
+from mesh.mind.conducting import Conducting
 from mesh.net.dial_plan import DialPlan, Nearness
 from mesh.net.dialer import Dialer
 from mesh.net.streams import Network, PeerConnected, PeerEvent, Stream, StreamHandler
+from mesh.node.applying import Applying
 from mesh.node.outlets import Outlets
 from mesh.node.storing import Storing
 from mesh.units import MS, SECOND, Instant
@@ -62,6 +64,7 @@ class Shell:
         mind: what decides.
         store: keeps the facts.
         plan: decides when to dial.
+        applying: does what the mind wants of rollouts; None where this node has no part in them.
     """
 
     network: Network
@@ -69,8 +72,11 @@ class Shell:
     _outlets: Outlets
     _dialer: Dialer
 
-    def __init__(self, mind: Mind, store: Store, plan: DialPlan) -> None:
+    def __init__(
+        self, mind: Mind, store: Store, plan: DialPlan, applying: Applying | None = None
+    ) -> None:
         self.mind = mind
+        self.applying = applying
         self._store = store
         self._plan = plan
         self._storing = Storing(store, self._persisted, self._persist_failed)
@@ -88,7 +94,9 @@ class Shell:
 
     def handlers(self) -> Mapping[str, StreamHandler]:
         """Return what serves inbound streams, by protocol."""
-        return dict.fromkeys((HELLO_PROTOCOL, SYNC_PROTOCOL, GOSSIP_PROTOCOL), self._serve)
+        protocols = (HELLO_PROTOCOL, SYNC_PROTOCOL, GOSSIP_PROTOCOL)
+        own: dict[str, StreamHandler] = dict.fromkeys(protocols, self._serve)
+        return own if self.applying is None else {**own, **self.applying.handlers()}
 
     async def run(
         self,
@@ -104,9 +112,15 @@ class Shell:
         self._dialer = Dialer(network, self._book, self._plan)
         for task in (self._storing.run, self._dialer.run, self._tick, self._watch_peers):
             nursery.start_soon(task)
+        if self.applying is not None:
+            await nursery.start(self.applying.run, network, self.mind.conducting, self.conduct)
         self.perform(self.mind.start(self.network.addresses, read_clocks()))
         task_status.started()
         await trio.sleep_forever()
+
+    def conduct(self, tell: Callable[[Conducting], None]) -> None:
+        """Tell the conductor something."""
+        self.perform(self.mind.conduct(tell, read_clocks()))
 
     async def flush(self) -> None:
         """Make durable what still waits."""
@@ -120,6 +134,9 @@ class Shell:
             if type(effect) is fx.Send:
                 if effect.peer in self._linked:
                     self._outlets.send(*effect)
+            elif isinstance(effect, fx.Apply | fx.Fetch):
+                if self.applying is not None:
+                    self.applying.perform(effect)
             else:
                 self._perform(effect)
 
@@ -149,8 +166,12 @@ class Shell:
         if isinstance(effect, fx.Admit):
             self._outlets.open(effect.peer, GOSSIP_PROTOCOL)
             self._admitted.setdefault(effect.peer, trio.Event()).set()
+            if self.applying is not None:
+                self.applying.blobs.admit(effect.peer)
         elif isinstance(effect, fx.Suspend):
             self._outlets.close(effect.peer, GOSSIP_PROTOCOL)
+            if self.applying is not None:
+                self.applying.blobs.suspend(effect.peer)
             if effect.peer in self._admitted and self._admitted[effect.peer].is_set():
                 del self._admitted[effect.peer]  # else its stream waits for just this event
         elif isinstance(effect, fx.Disconnect):
@@ -209,6 +230,8 @@ class Shell:
         self._linked.pop(event.peer, None)
         self._admitted.pop(event.peer, None)
         self._outlets.close(event.peer)
+        if self.applying is not None:
+            self.applying.blobs.suspend(event.peer)
         self.perform(self.mind.disconnected(event.peer, read_clocks()))
 
     async def _serve(self, stream: Stream) -> None:
