@@ -314,8 +314,12 @@ def _take(data: bytes, at: int, part: Part, name: str) -> tuple[bytes, int]:
 
 def _canary(says: CanaryManifest, pixels: bytes, golden: bytes) -> Canary:
     table = np.frombuffer(golden, "<f4").astype(np.float32).reshape(-1, ROW_COLUMNS)
-    if not np.isfinite(table).all():
-        raise MalformedArtifactError("golden rows hold numbers that are not finite; build it again")
+    known = np.isin(table[:, 0], range(len(CLASSES))) & (table[:, 1] >= 0) & (table[:, 1] <= 1)
+    if not (np.isfinite(table).all() and known.all()):
+        raise MalformedArtifactError(
+            f"golden rows hold numbers that are not finite, no class from 0 to {len(CLASSES) - 1}, "
+            "or no score from 0 to 1; build it again"
+        )
     ends = [0, *itertools.accumulate(says.rows)]
     rows = tuple(table[begin:end] for begin, end in itertools.pairwise(ends))
     pictures = np.frombuffer(pixels, np.uint8).reshape(len(says.frames), *IMAGE_SHAPE)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from inference.configuration import parse_json_table
 from inference.errors import MalformedArtifactError
+from inference.manifest import PAYLOAD_SIZE_MAX
 
 __all__ = [
     "BUNDLE_SIZE_MAX",
@@ -33,7 +34,7 @@ __all__ = [
 MANIFEST_NAME = "manifest.json"
 """The member that says what the bundle is; always the first."""
 
-BUNDLE_SIZE_MAX = 64 << 20
+BUNDLE_SIZE_MAX = PAYLOAD_SIZE_MAX
 """Bytes."""
 
 MEMBERS_MAX = 1024
@@ -80,8 +81,7 @@ def build_bundle(files: Mapping[str, bytes]) -> bytes:
         MalformedArtifactError: a limit is exceeded, a path is none, or the manifest is wrong.
     """
     _checked(files)
-    order = [MANIFEST_NAME, *sorted(name for name in files if name != MANIFEST_NAME)]
-    return _written({name: files[name] for name in order})
+    return _written(files)
 
 
 def parse_bundle(data: bytes) -> Bundle:
@@ -98,7 +98,7 @@ def parse_bundle(data: bytes) -> Bundle:
         )
     files = _members(data)
     bundle = _checked(files)
-    if build_bundle(files) != data:
+    if _written(files) != data:
         raise MalformedArtifactError(
             "the zip is not written as bundles are (stored, sorted, without times); make it with "
             "`mesh artifact build`"
@@ -161,7 +161,8 @@ def _written(files: Mapping[str, bytes]) -> bytes:
     bodies: list[bytes] = []
     directory: list[bytes] = []
     at = 0
-    for name, content in files.items():
+    for name in (MANIFEST_NAME, *sorted(files.keys() - {MANIFEST_NAME})):
+        content = files[name]
         raw, check, size = name.encode(), zlib.crc32(content), len(content)
         shared = (_VERSION, 0, 0, 0, _DATE_1980, check, size, size, len(raw), 0)
         bodies += [_LOCAL.pack(b"PK\3\4", *shared), raw, content]

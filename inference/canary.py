@@ -21,17 +21,17 @@ Pure: durations are arguments, and all results are integers (parts per million, 
 that every box and every report has the same figure.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inference.detector import (
-    BEGIN_SCORE_MIN,
     Box,
     Calibration,
     Detection,
     intersection_over_union,
+    zone_confidence,
 )
+from inference.health import percentile
 from inference.runtime import CLASSES
 
 __all__ = [
@@ -44,8 +44,6 @@ __all__ = [
     "ShadowTally",
     "average_precision_ppm",
     "measure",
-    "percentile_us",
-    "zone_confidence",
 ]
 
 PPM = 1_000_000
@@ -201,8 +199,8 @@ def measure(frames: Sequence[CanaryFrame], answers: Sequence[Answer]) -> CanaryM
     return CanaryMetrics(
         frames=len(frames),
         errors=sum(answer.error is not None for answer in answers),
-        p50_us=percentile_us(durations, 50),
-        p95_us=percentile_us(durations, 95),
+        p50_us=percentile(durations, 50) or 0,
+        p95_us=percentile(durations, 95) or 0,
         map50_ppm=min(metrics.map50_ppm for metrics in conditions),
         found_ppm=min(metrics.found_ppm for metrics in conditions),
         conditions=conditions,
@@ -284,30 +282,6 @@ def _verdicts(
         elif all(intersection_over_union(detection.box, box) <= IGNORED_OVERLAP for box in ignored):
             verdicts.append((detection.score, False))
     return verdicts
-
-
-def zone_confidence(
-    calibration: Calibration, detections: Sequence[Detection], *, score_min: float = BEGIN_SCORE_MIN
-) -> float:
-    """Best score of a vehicle in the watched zone; 0 for none. The rule by which events begin."""
-    return max(
-        (
-            detection.score
-            for detection in detections
-            if detection.is_vehicle
-            and detection.score >= score_min
-            and calibration.is_in_zone(*detection.ground_point)
-        ),
-        default=0.0,
-    )
-
-
-def percentile_us(durations_us: Sequence[int], percent: int) -> int:
-    """Nearest-rank percentile; 0 of nothing."""
-    if not durations_us:
-        return 0
-    ordered = sorted(durations_us)
-    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def _share_ppm(part: int, whole: int) -> int:

@@ -182,6 +182,22 @@ def suppress(detections: Sequence[Detection], *, iou: float = SUPPRESSION_IOU) -
     return kept
 
 
+def zone_confidence(
+    calibration: Calibration, detections: Sequence[Detection], *, score_min: float = BEGIN_SCORE_MIN
+) -> float:
+    """Best score of a vehicle in the watched zone; 0 for none. The rule by which events begin."""
+    return max(
+        (
+            detection.score
+            for detection in detections
+            if detection.is_vehicle
+            and detection.score >= score_min
+            and calibration.is_in_zone(*detection.ground_point)
+        ),
+        default=0.0,
+    )
+
+
 class Detector:
     """A runtime and a camera's calibration; holds no state between frames.
 
@@ -217,12 +233,8 @@ class Detector:
             RunError: the network failed.
         """
         detections = suppress(decode(self._runtime.run(image), score_min=self._score_min))
-        inside = [
-            detection.score
-            for detection in detections
-            if detection.is_vehicle and self._calibration.is_in_zone(*detection.ground_point)
-        ]
-        return Sighting(tuple(detections), max(inside, default=0.0))
+        confidence = zone_confidence(self._calibration, detections, score_min=self._score_min)
+        return Sighting(tuple(detections), confidence)
 
 
 class Change(enum.Enum):

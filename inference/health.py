@@ -1,13 +1,16 @@
 """How inference is doing: latencies of the last frames, errors by kind, frames lost, memory.
 
-Pure: the caller measures and says so. A rollout gate and `mesh get nodes` read the report; the gate
-takes it in whole numbers (`HealthReport.gate_inputs`).
+Pure: the caller measures and says so. What is sent takes the report in whole numbers
+(`HealthReport.gate_inputs`).
 """
 
 import math
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
 
 WINDOW_FRAMES = 240
 """Latencies are kept for so many frames: a minute at 4 frames/s."""
@@ -103,21 +106,21 @@ class Health:
 
     def report(self) -> HealthReport:
         """What is known now."""
-        ordered = sorted(self._latencies_ms)
         return HealthReport(
             frames=self._frames,
             errors=self._errors.total(),
             errors_by_kind=dict(sorted(self._errors.items())),
-            p50_ms=_percentile(ordered, 50),
-            p95_ms=_percentile(ordered, 95),
+            p50_ms=percentile(self._latencies_ms, 50),
+            p95_ms=percentile(self._latencies_ms, 95),
             late=self._late,
             dropped=self._dropped,
             memory_bytes=self._memory_bytes,
         )
 
 
-def _percentile(ordered: Sequence[float], percent: int) -> float | None:
-    """Nearest rank."""
-    if not ordered:
+def percentile(values: Sequence[Number], percent: int) -> Number | None:
+    """Nearest-rank percentile; None of nothing."""
+    if not values:
         return None
+    ordered = sorted(values)
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]

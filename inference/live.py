@@ -12,10 +12,11 @@ Methods may be called from any thread.
 """
 
 import threading
+from copy import copy
 from dataclasses import dataclass
 
 from inference.canary import ShadowTally
-from inference.detector import Calibration, Detector, Sighting
+from inference.detector import BEGIN_SCORE_MIN, Calibration, Detector, Sighting
 from inference.errors import InferenceError
 from inference.runtime import Image, ModelInfo, Rows, Runtime
 
@@ -71,7 +72,8 @@ class LiveDetector:
     @property
     def tally(self) -> ShadowTally:
         """How the candidate in shadow compares; begins anew with each candidate."""
-        return self._tally
+        with self._lock:
+            return copy(self._tally)
 
     def look(self, image: Image) -> Look:
         """Detect on one frame; see `Detector.look`."""
@@ -94,11 +96,9 @@ class LiveDetector:
             self._leave(loaded)
 
     def swap(self, runtime: Runtime) -> None:
-        """Run another model from the next frame on; one in shadow leaves it."""
+        """Run another model from the next frame on; a candidate in shadow is closed."""
         with self._lock:
             before, self._active = self._active, _Loaded(runtime, self._calibration)
-            if self._shadow is not None and self._shadow.runtime is runtime:
-                self._shadow = None  # it comes out of its shadow, and is not to be closed
         self._retire(before)
         self.cast_shadow(None)
 
@@ -119,15 +119,18 @@ class LiveDetector:
                 return
             loaded.busy += 1
         try:
-            seen = loaded.detector.look(image).in_zone
-            tally.compare(look.sighting.in_zone, seen)
+            seen = loaded.detector.look(image)
         except InferenceError:
-            tally.failed()
+            with self._lock:
+                tally.failed()
+        else:
+            with self._lock:
+                tally.compare(_would_begin(look.sighting), _would_begin(seen))
         finally:
             self._leave(loaded)
 
     def close(self) -> None:
-        """Free everything; looking afterwards raises `RunError`."""
+        """Free everything; looking raises `RunError` until another model is swapped in."""
         self.cast_shadow(None)
         self._retire(self._active)
 
@@ -144,3 +147,8 @@ class LiveDetector:
             loaded.is_retired = True
         if is_idle:
             loaded.runtime.close()
+
+
+def _would_begin(sighting: Sighting) -> bool:
+    """Whether it counts towards an incident: what canary frames are compared by, too."""
+    return sighting.confidence >= BEGIN_SCORE_MIN

@@ -21,7 +21,7 @@ from identity.encoding import Value
 from inference.canary import CanaryFrame, Label
 from inference.detector import Calibration
 from inference.errors import MalformedArtifactError
-from inference.runtime import CLASSES, IMAGE_SHAPE, ROWS_MAX
+from inference.runtime import CLASSES, IMAGE_SHAPE, ROW_COLUMNS, ROWS_MAX
 
 __all__ = [
     "CANARY_FRAMES_MAX",
@@ -44,6 +44,9 @@ METADATA_MAX = 32
 
 CANARY_FRAMES_MAX = 1024
 """Frames; a set that tells good from bad needs some dozens."""
+
+CONDITIONS_MAX = 8
+"""Groups of frames; a box keeps figures of each (`inference.slot_record.METRICS_MAX`)."""
 
 LABELS_MAX = 64
 """Road users in one frame."""
@@ -178,7 +181,10 @@ def check_manifest(manifest: Manifest) -> None:
     _check(all(0 <= rows <= ROWS_MAX for rows in canary.rows), "rows", max(canary.rows))
     picture = IMAGE_SHAPE[0] * IMAGE_SHAPE[1] * IMAGE_SHAPE[2]
     _check(canary.pixels.size == count * picture, "pixels.size", canary.pixels.size)
-    _check(canary.golden.size == sum(canary.rows) * 8 * 4, "golden.size", canary.golden.size)
+    golden = sum(canary.rows) * ROW_COLUMNS * 4
+    _check(canary.golden.size == golden, "golden.size", canary.golden.size)
+    conditions = len({frame.condition for frame in canary.frames})
+    _check(conditions <= CONDITIONS_MAX, "conditions", conditions)
     for frame in canary.frames:
         _check(0 < len(frame.condition) <= TEXT_SIZE_MAX, "condition", frame.condition)
         _check(len(frame.labels) <= LABELS_MAX, "labels", len(frame.labels))

@@ -3,19 +3,15 @@
 The self-test runs on the box's own hardware, on the canary frames in the artefact: a model that
 answers otherwise than its builder's (`inference.golden`) does not start. Its figures, and how often
 it contradicts what runs now on the same frames, go into the report; what is good enough is the
-gate's affair. A model that was tested is cast as a shadow of the incumbent until it is swapped in.
+gate's affair. A model that was tested is cast as a shadow of the incumbent until it is swapped in,
+or is not to be any more.
 """
 
 from collections.abc import Callable, Iterable
 
 from inference.artifact import Artifact, check_signature, parse_artifact
-from inference.canary import (
-    CANARY_SCORE_MIN,
-    CanaryMetrics,
-    ShadowTally,
-    zone_confidence,
-)
-from inference.detector import decode, suppress
+from inference.canary import CANARY_SCORE_MIN, CanaryMetrics, ShadowTally
+from inference.detector import decode, suppress, zone_confidence
 from inference.errors import ArtifactError, InferenceError
 from inference.golden import SelfTest, self_test
 from inference.live import LiveDetector
@@ -46,7 +42,7 @@ def load_artifact(artifact: Artifact, *, deadline_s: float | None = DEADLINE_S) 
 
 
 def metrics_of(metrics: CanaryMetrics, disagreement_ppm: int | None) -> dict[str, int]:
-    """Figures of a run over canary frames under the names that reports use."""
+    """Figures of a run over canary frames; a report carries some of them, by the same names."""
     told = {
         "frames": metrics.frames,
         "errors": metrics.errors,
@@ -102,8 +98,12 @@ class ModelHost:
         if self._release_keys is not None:
             check_signature(artifact, self._release_keys)
         runtime = load_artifact(artifact)
-        result = self_test(artifact, runtime, self._clock_ns)
-        figures = metrics_of(result.metrics, self._disagreement(artifact, result))
+        try:
+            result = self_test(artifact, runtime, self._clock_ns)
+            figures = metrics_of(result.metrics, self._disagreement(artifact, result))
+        except BaseException:
+            runtime.close()
+            raise
         if result.passed:
             self._live.cast_shadow(runtime)
         else:
@@ -112,8 +112,19 @@ class ModelHost:
 
     def activate(self, data: bytes | None) -> None:
         """See `Host.activate`."""
-        runtime = self._factory() if data is None else load_artifact(parse_artifact(data))
+        if data is not None:
+            self._live.swap(load_artifact(parse_artifact(data)))
+            return
+        try:
+            runtime = self._factory()
+        except BaseException:
+            self._live.close()  # what ran before may be withdrawn
+            raise
         self._live.swap(runtime)
+
+    def forget(self) -> None:
+        """See `Host.forget`."""
+        self._live.cast_shadow(None)
 
     def report(self, outcome: Outcome) -> None:
         """See `Host.report`."""

@@ -15,13 +15,13 @@ import hashlib
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
 
-from inference.canary import percentile_us
 from inference.errors import (
     DeadlineError,
     InferenceError,
@@ -30,7 +30,8 @@ from inference.errors import (
     RunError,
 )
 from inference.golden import golden_rows, mismatch
-from inference.manifest import Tolerance
+from inference.health import percentile
+from inference.manifest import PAYLOAD_SIZE_MAX, Tolerance
 from inference.providers import CPU_PROVIDER, REMOTE_PROVIDERS, ProviderTiming
 from inference.runtime import (
     IMAGE_SHAPE,
@@ -42,7 +43,7 @@ from inference.runtime import (
     check_image,
 )
 
-MODEL_SIZE_MAX = 64 * 1024 * 1024
+MODEL_SIZE_MAX = PAYLOAD_SIZE_MAX
 """Bytes; refuses what cannot be a detector for a small box before reading it."""
 
 WARM_UP_RUNS = 3
@@ -266,11 +267,10 @@ def measure_providers(
     timings: list[ProviderTiming] = []
     for provider in offered_providers():
         try:
-            runtime = load_model_bytes(raw, label=provider, provider=provider)
-            if runtime.provider != provider:
-                raise ModelFileError("cannot be used here")
-            durations, rows = _timed(runtime, images)
-            runtime.close()
+            with closing(load_model_bytes(raw, label=provider, provider=provider)) as runtime:
+                if runtime.provider != provider:
+                    raise ModelFileError("cannot be used here")
+                durations, rows = _timed(runtime, images)
         except InferenceError as error:
             timings.append(
                 ProviderTiming(provider=provider, p50_us=0, p95_us=0, problem=str(error))
@@ -282,8 +282,8 @@ def measure_providers(
         timings.append(
             ProviderTiming(
                 provider=provider,
-                p50_us=percentile_us(durations, 50),
-                p95_us=percentile_us(durations, 95),
+                p50_us=percentile(durations, 50) or 0,
+                p95_us=percentile(durations, 95) or 0,
                 problem=next((problem for problem in wrong if problem is not None), None),
             )
         )

@@ -11,7 +11,7 @@ Pure; `inference.onnx` measures.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["CPU_PROVIDER", "REMOTE_PROVIDERS", "ProviderTiming", "choose_provider", "timing_table"]
+__all__ = ["CPU_PROVIDER", "REMOTE_PROVIDERS", "ProviderTiming", "choose_provider"]
 
 CPU_PROVIDER = "CPUExecutionProvider"
 """Always there; what the others are compared with."""
@@ -53,18 +53,3 @@ def choose_provider(timings: Sequence[ProviderTiming]) -> str:
     fastest = min(usable, key=lambda timing: timing.p95_us)
     worth = fastest.p95_us * 100 <= processor.p95_us * (100 - GAIN_MIN_PERCENT)
     return fastest.provider if worth else CPU_PROVIDER
-
-
-def timing_table(timings: Sequence[ProviderTiming]) -> str:
-    """The measurements as a table for people."""
-    chosen = choose_provider(timings)
-    lines = [f"{'provider':32}{'p50 ms':>9}{'p95 ms':>9}"]
-    for timing in timings:
-        if timing.problem is not None:
-            lines.append(f"{timing.provider:32}  {timing.problem}")
-            continue
-        mark = "  chosen" if timing.provider == chosen else ""
-        lines.append(
-            f"{timing.provider:32}{timing.p50_us / 1000:9.2f}{timing.p95_us / 1000:9.2f}{mark}"
-        )
-    return "\n".join(lines)

@@ -48,7 +48,7 @@ class Outcome:
     Attributes:
         kind: started (tested, not swapped in), good (gave a good live inference), failed (given up,
             the box runs something else), waiting (for bytes or room; no failure).
-        key: what was asked for.
+        key: what was asked for; `Key(None)` where nobody asked and the factory's own failed.
         reason: why, for failed and waiting.
         metrics: figures of the self-test here, for started and good.
     """
@@ -104,7 +104,7 @@ class Go:
 class NotActivated:
     """What should run cannot be loaded."""
 
-    digest: bytes
+    digest: bytes | None
     reason: str
 
 

@@ -51,6 +51,7 @@ class Running(ABC):
         deadline_ns: int = PROOF_DEADLINE_NS,
     ) -> None:
         self._record = record
+        self._durable: SlotRecord | None = record  # None: a write failed, and may be there or not
         self._intact = intact
         self._deadline_ns = deadline_ns
         self._wanted: Key | None = None
@@ -68,11 +69,6 @@ class Running(ABC):
     def proving(self) -> bool:
         """Whether what runs has not given a good live inference since it was loaded."""
         return self._proving_since_ns is not None
-
-    @property
-    def wanted(self) -> Key | None:
-        """What shall run, as last asked; None before the first wish."""
-        return self._wanted
 
     def start(self, now_ns: int) -> list[Effect]:
         """Decide what runs after a start of the process; once, before anything else."""
@@ -109,13 +105,14 @@ class Running(ABC):
         """The record of the last `Persist` is durable."""
         write, self._write = self._write, None
         assert write is not None, "persisted() answers a Persist"
-        self._record = write.record
+        self._record = self._durable = write.record
         return [*write.then(now_ns), *self._drain(now_ns)]
 
     def persist_failed(self, reason: str, now_ns: int) -> list[Effect]:
         """The record of the last `Persist` could not be made durable."""
         write, self._write = self._write, None
         assert write is not None, "persist_failed() answers a Persist"
+        self._durable = None
         return [*write.otherwise(now_ns, reason), *self._drain(now_ns)]
 
     def _drain(self, now_ns: int) -> list[Effect]:
@@ -136,10 +133,22 @@ class Running(ABC):
         now_ns: int,
     ) -> list[Effect]:
         """Have a record on disk before what relies on it."""
-        if record == self._record:
+        if record == self._durable:
+            self._record = record
             return then(now_ns)
         self._write = _Write(record, then, otherwise)
         return [Persist(record)]
+
+    def _commit_anyway(
+        self, record: SlotRecord, then: Callable[[int], list[Effect]], now_ns: int
+    ) -> list[Effect]:
+        """The same for what waits for no room: it is done, and written by a later tick."""
+
+        def unwritten(now_ns: int, _: str) -> list[Effect]:
+            self._record = record
+            return then(now_ns)
+
+        return self._commit(record, then, unwritten, now_ns)
 
     def _activated(self, now_ns: int) -> list[Effect]:
         """Load what the record says runs; it has to prove itself from now on."""
@@ -180,25 +189,25 @@ class Running(ABC):
         reason = f"no good live inference within {self._deadline_ns / 1e9:g} s"
         return self._back(f"{reason}; {self._problem}" if self._problem else reason, now_ns)
 
+    def _is_wanted(self, digest: bytes | None) -> bool:
+        return self._wanted is not None and self._wanted.digest == digest
+
     def _back(self, reason: str, now_ns: int) -> list[Effect]:
-        """What runs failed: run what is vouched for, or the factory's."""
+        """What runs failed: run what is vouched for, or the factory's, behind which is nothing."""
         held = self._record.side(self._record.active)
         if held is None:
-            return []
+            wanted = self._wanted if self._is_wanted(None) else None
+            return [failed_report(failure_of(wanted or Key(None), reason))]
         failure = failure_of(held.key, reason)
         record = replace(without_active(self._record, (failure,)), starts=1)
 
         def then(now_ns: int) -> list[Effect]:
             return [*self._activated(now_ns), failed_report(failure)]
 
-        def unwritten(now_ns: int, _: str) -> list[Effect]:
-            self._record = record
-            return then(now_ns)
-
-        return self._commit(record, then, unwritten, now_ns)
+        return self._commit_anyway(record, then, now_ns)
 
     def _stopped(self, now_ns: int) -> list[Effect]:
-        if not self.proving or self._record.starts == 0:
-            return []
-        record = replace(self._record, starts=self._record.starts - 1)
-        return self._commit(record, lambda _: [], lambda _now, _reason: [], now_ns)
+        record = self._record
+        if self.proving and record.starts > 0:
+            record = replace(record, starts=record.starts - 1)
+        return self._commit_anyway(record, lambda _: [], now_ns)

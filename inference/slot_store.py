@@ -2,7 +2,7 @@
 
 Four files in a folder: `side-0` and `side-1` hold artefacts, `record-0` and `record-1` two versions
 of the record. Every write is in place and followed by fsync, and nothing relies on a write being
-atomic, on a rename, or on the order in which a disk does things:
+atomic, on a rename, or on the order in which a disk does things; what cannot be read is torn:
 
 - A record carries a number and a SHA-256. The next one goes over the *older* of the two, so a write
   that is torn damages only what was out of date, and the other one is read.
@@ -71,6 +71,7 @@ class FileDisk:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        _sync(folder.parent)
 
     def read(self, name: str) -> bytes | None:
         """See `Disk.read`."""
@@ -81,19 +82,21 @@ class FileDisk:
 
     def write(self, name: str, data: bytes) -> None:
         """See `Disk.write`."""
-        path = self._folder / name
-        is_new = not path.exists()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if is_new:
-            folder = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        _sync(self._folder)  # a file that is there already may have been made by what was killed
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class SlotStore:
@@ -110,14 +113,21 @@ class SlotStore:
         """
         newest = SlotRecord()
         for name in ("record-0", "record-1"):
-            found = _record_in(self._disk.read(name))
+            found = _record_in(self._read(name))
             if found is not None and found[0] > self._number:
                 self._number, newest = found
         return newest, (self._is_intact(newest, 0), self._is_intact(newest, 1))
 
     def _is_intact(self, record: SlotRecord, side: int) -> bool:
-        held, data = record.side(side), self._disk.read(f"side-{side}")
+        held, data = record.side(side), self._read(f"side-{side}")
         return held is not None and data is not None and _sha256(data) == held.digest
+
+    def _read(self, name: str) -> bytes | None:
+        """What is under a name; None where nothing is, or nothing that can be read."""
+        try:
+            return self._disk.read(name)
+        except OSError:
+            return None
 
     def save(self, record: SlotRecord) -> None:
         """Make a record durable.
@@ -125,8 +135,9 @@ class SlotStore:
         Raises:
             OSError: it failed; the record before is still the newest.
         """
-        number = self._number + 1
-        body = number.to_bytes(_NUMBER_BYTES) + record_bytes(record)
+        number, raw = self._number + 1, record_bytes(record)
+        assert parse_record(raw) == record, "a record that cannot be read back is none"
+        body = number.to_bytes(_NUMBER_BYTES) + raw
         self._disk.write(f"record-{number % 2}", _sha256(body) + body)
         self._number = number
 
@@ -144,10 +155,10 @@ class SlotStore:
         Raises:
             SlotError: it is not the one of this digest any more.
         """
-        data = self._disk.read(f"side-{side}")
+        data = self._read(f"side-{side}")
         if data is None or _sha256(data) != digest:
             raise SlotError(
-                f"side {side} does not hold sha256:{digest.hex()}: its file was damaged; the box "
+                f"side {side} does not hold sha256:{digest.hex()}: its file is damaged; the box "
                 "goes back, and fetches it again when asked"
             )
         return data
@@ -183,8 +194,13 @@ class Host(Protocol):
         """Run an artefact from the next frame on; None runs the factory's own.
 
         Raises:
-            InferenceError: it cannot be run; what ran before still does.
+            InferenceError: it cannot be run. What ran before still does, until something else is
+                activated; behind the factory's own nothing is, so after it nothing runs.
         """
+        ...
+
+    def forget(self) -> None:
+        """What was tested last is not about to be swapped in: free what was kept of it."""
         ...
 
     def report(self, outcome: Outcome) -> None:
@@ -214,6 +230,7 @@ class SlotKeeper:
         self._host = host
         self._clock_ns = clock_ns
         self._slots = Slots(*store.load(), deadline_ns=deadline_ns)
+        self._candidate: bytes | None = None
 
     def __repr__(self) -> str:
         return f"<SlotKeeper {self._slots!r}>"
@@ -235,6 +252,9 @@ class SlotKeeper:
         waiting = deque(effects)
         while waiting:
             waiting += self._answered(waiting.popleft())
+        if self._candidate is not None and self._candidate != self._slots.ready:
+            self._candidate = None
+            self._host.forget()
 
     def _answered(self, effect: Effect) -> list[Effect]:
         match effect:
@@ -270,6 +290,7 @@ class SlotKeeper:
         return Installed(digest)
 
     def _tested(self, side: int, digest: bytes) -> Event:
+        self._candidate = digest
         try:
             problem, metrics = self._host.test(self._store.artifact(side, digest))
         except (InferenceError, OSError) as error:
@@ -283,7 +304,7 @@ class SlotKeeper:
             else:
                 self._host.activate(self._store.artifact(side, digest))
         except (InferenceError, OSError) as error:
-            return [] if digest is None else self._tell(NotActivated(digest, str(error)))
+            return self._tell(NotActivated(digest, str(error)))
         return []
 
 

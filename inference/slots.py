@@ -15,6 +15,7 @@ What makes it safe against a crash at any moment:
   runs is not vouched for, a third artefact waits until the box went back.
 - A `Persist` comes before every effect that relies on it, and those effects are handed out only
   once it was `persisted`. Where that fails (a full disk), the box keeps what it runs and says so.
+  Going back, giving up and withdrawing wait for no room; a tick that finds some writes them.
 - Starts without a good inference are counted before anything is loaded. What ends its process goes
   after `TRIAL_STARTS_MAX` of them; what was vouched for before has `VOUCHED_STARTS_MAX`.
 - A withdrawn digest is never loaded again, by nobody's wish; if it runs, the box goes back at once.
@@ -54,7 +55,7 @@ from inference.slot_moves import (
     with_failures,
     without_active,
 )
-from inference.slot_record import WITHDRAWN_MAX, Failure, Key, Side, SlotRecord
+from inference.slot_record import METRICS_MAX, WITHDRAWN_MAX, Failure, Key, Side, SlotRecord
 from inference.slot_running import (
     PROOF_DEADLINE_NS,
     TRIAL_STARTS_MAX,
@@ -119,6 +120,13 @@ class Slots(Running):
         """How far what shall run has come."""
         return self._phase
 
+    @property
+    def ready(self) -> bytes | None:
+        """Digest of what was tested and waits to be swapped in; None if nothing does."""
+        if self._phase is not Phase.READY or self._wanted is None:
+            return None
+        return self._wanted.digest
+
     def _step(self, event: Event, now_ns: int) -> list[Effect]:
         match event:
             case Want(key):
@@ -130,8 +138,7 @@ class Slots(Running):
             case Tested(digest, problem, metrics):
                 return self._tested(digest, problem, metrics, now_ns)
             case Go(digest):
-                is_ready = self._phase is Phase.READY and self._is_wanted(digest)
-                return self._swap(self._spare, now_ns) if is_ready else []
+                return self._swap(self._spare, now_ns) if digest == self.ready else []
             case NotActivated(digest, reason):
                 return self._back(reason, now_ns) if digest == self._record.digest else []
             case Seen(digest, problem):
@@ -144,9 +151,6 @@ class Slots(Running):
                 return self._stopped(now_ns)
 
     # What shall run
-
-    def _is_wanted(self, digest: bytes) -> bool:
-        return self._wanted is not None and self._wanted.digest == digest
 
     def _want(self, key: Key, now_ns: int) -> list[Effect]:
         digest, record = key.digest, self._record
@@ -257,6 +261,8 @@ class Slots(Running):
         wanted = self._wanted
         if self._phase is not Phase.TESTING or wanted is None or wanted.digest != digest:
             return []
+        if problem is None and len(metrics) > METRICS_MAX:
+            problem = f"{len(metrics)} figures, and a box keeps {METRICS_MAX}"
         if problem is not None:
             return self._give_up(f"self-test: {problem}", now_ns)
         sides = self._record.with_side(self._spare, Side(wanted, vouched=False, metrics=metrics))
@@ -279,11 +285,8 @@ class Slots(Running):
         def then(_: int) -> list[Effect]:
             return [failed_report(failure)]
 
-        def unwritten(now_ns: int, _: str) -> list[Effect]:
-            return then(now_ns)
-
         record = replace(self._record, failed=failed, trying=None, tries=0)
-        return self._commit(record, then, unwritten, now_ns)
+        return self._commit_anyway(record, then, now_ns)
 
     # What runs
 
@@ -302,12 +305,13 @@ class Slots(Running):
 
     def _tick(self, now_ns: int) -> list[Effect]:
         effects = self._overdue(now_ns)
-        if self._write is None and self._retry_at_ns is not None and now_ns >= self._retry_at_ns:
-            effects += self._again(now_ns)
+        if self._write is None:
+            effects += self._commit_anyway(self._record, self._again, now_ns)
         return effects
 
     def _again(self, now_ns: int) -> list[Effect]:
-        assert self._wanted is not None, "only what was wanted is tried again"
+        if self._wanted is None or self._retry_at_ns is None or now_ns < self._retry_at_ns:
+            return []
         self._retry_at_ns = None
         return self._want(self._wanted, now_ns)
 
@@ -331,8 +335,4 @@ class Slots(Running):
             changed = self._record.digest != runs
             return [*(self._activated(now_ns) if changed else []), *effects]
 
-        def unwritten(now_ns: int, _: str) -> list[Effect]:
-            self._record = record
-            return then(now_ns)
-
-        return self._commit(record, then, unwritten, now_ns)
+        return self._commit_anyway(record, then, now_ns)

@@ -7,6 +7,7 @@ folder or a configuration into an artefact; `sign` writes the artefact that may 
 
 import importlib
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -26,6 +27,7 @@ from inference.artifact import (
 )
 from inference.artifact_text import describe
 from inference.bundle import BUNDLE_SIZE_MAX, MEMBERS_MAX, build_bundle
+from inference.onnx import load_model_bytes
 from mesh.cli.options import CommandError
 from mesh.config import load_config
 from mesh.node.opening import load_secret
@@ -46,48 +48,74 @@ def build(
         Path, typer.Argument(metavar="SOURCE", help="MODEL.onnx, an agent's folder, or .toml/.json")
     ],
     output: Annotated[Path | None, typer.Option("-o", help="NAME-VERSION.artifact.")] = None,
-    name: Annotated[str, typer.Option(help="Its family; a model or agent says it itself.")] = "",
-    version: Annotated[str, typer.Option(help="For people; nothing is decided by it.")] = "",
-    licence: Annotated[str, typer.Option(help="SPDX; a model says it itself.")] = "Apache-2.0",
-    canary: Annotated[int, typer.Option(help="Which set of canary frames, 0 to 99.")] = 0,
+    name: Annotated[str, typer.Option(help="Its family; an agent says it itself.")] = "",
+    version: Annotated[str, typer.Option(help="For people; an agent says it itself.")] = "",
+    licence: Annotated[str, typer.Option(help="SPDX; a model may say it itself.")] = "",
+    canary: Annotated[
+        int | None, typer.Option(help="Which set of canary frames a model gets, 0 to 99.")
+    ] = None,
 ) -> None:
     """Write an unsigned artefact; a model gets canary frames and its golden answers to them."""
-    made = _built(source, name, version, licence, canary)
-    path = output or Path(
-        f"{made.manifest.name}-{made.manifest.version}.artifact".replace("/", "-")
-    )
+    text_format = CONFIGURATION_ENDINGS.get(source.suffix)
+    is_agent = source.is_dir()
+    if is_agent and (name or version):
+        raise CommandError(
+            f"{source}: an agent's manifest.json says --name and --version; not here"
+        )
+    if (is_agent or text_format is not None) and canary is not None:
+        raise CommandError(f"{source}: --canary is for models; leave it out")
+    if is_agent:
+        made = build_agent(
+            build_bundle(_files_of(source)), licence=_given(source, licence, "licence")
+        )
+    elif text_format is not None:
+        made = build_configuration(
+            _read(source, "a configuration"),
+            name=name or source.stem,
+            version=_given(source, version, "version"),
+            licence=_given(source, licence, "licence"),
+            text_format=text_format,
+        )
+    elif source.suffix == ".onnx":
+        made = _model(source, output, name, version, licence, canary or 0)
+    else:
+        raise CommandError(
+            f"{source}: expected a model (.onnx), an agent's folder, or a configuration (.toml or "
+            ".json)"
+        )
+    path = output or _default_path(made.manifest.name, made.manifest.version)
     _write_new(path, made.raw)
     typer.echo(f"{path}: sha256:{made.digest.hex()}, {len(made.raw)} bytes")
     typer.echo(f"unsigned; next: mesh artifact sign {path} --config AUTHORITY.toml")
 
 
-def _built(source: Path, name: str, version: str, licence: str, canary: int) -> Artifact:
-    if source.is_dir():
-        return build_agent(build_bundle(_files_of(source)), licence=licence)
-    data = _read(source, "a model, a folder or a configuration")
-    text_format = CONFIGURATION_ENDINGS.get(source.suffix)
-    if text_format is not None:
-        if not version:
-            raise CommandError(f"{source} says no version of itself: give it one with --version")
-        return build_configuration(
-            data,
-            name=name or source.stem,
-            version=version,
-            licence=licence,
-            text_format=text_format,
-        )
-    if source.suffix != ".onnx":
-        raise CommandError(
-            f"{source}: expected a model (.onnx), an agent's folder, or a configuration (.toml or "
-            ".json)"
-        )
+def _model(
+    source: Path, output: Path | None, name: str, version: str, licence: str, canary: int
+) -> Artifact:
+    """A model's artefact; what can be wrong is found before the frames are rendered."""
+    data = _read(source, "a model")
+    with closing(load_model_bytes(data, label=str(source))) as runtime:
+        says = runtime.model
+    name, version = name or says.name, version or says.version
+    licence = _given(source, licence or says.metadata.get("licence", ""), "licence")
+    _refuse_existing(output or _default_path(name, version))
     # The renderer stands beside the command line and not below it: no import statement may name it.
     scenes = importlib.import_module("mesh.demo.canary")
     try:
         pictures = scenes.render_canary(canary)
     except ValueError as error:
         raise CommandError(f"--canary: {error}") from None
-    return scenes.detector_artifact(data, pictures, name=name, version=version)
+    return scenes.detector_artifact(data, pictures, name=name, version=version, licence=licence)
+
+
+def _given(source: Path, text: str, option: str) -> str:
+    if not text:
+        raise CommandError(f"{source} says no {option} of itself: give it one with --{option}")
+    return text
+
+
+def _default_path(name: str, version: str) -> Path:
+    return Path(f"{name}-{version}.artifact".replace("/", "-"))
 
 
 def _files_of(folder: Path) -> dict[str, bytes]:
@@ -193,13 +221,15 @@ def _read(path: Path, what: str) -> bytes:
         ) from None
 
 
+def _refuse_existing(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise CommandError(f"{path} exists: it is never overwritten; name another file with -o")
+
+
 def _write_new(path: Path, data: bytes) -> None:
+    _refuse_existing(path)
     try:
         with path.open("xb") as file:
             file.write(data)
-    except FileExistsError:
-        raise CommandError(
-            f"{path} exists: it is never overwritten; name another file with -o"
-        ) from None
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror or error}") from None

@@ -9,6 +9,7 @@ The pictures and labels are a function of the seed and the counts, on every mach
 versions.
 """
 
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,9 @@ CAMERAS_BY_DAY, CAMERAS_BY_NIGHT = 4, 12
 MOMENTS_EACH = 2
 """Moments of each camera with a vehicle in the lane, and as many without."""
 
+CAMERAS_MAX = 1000
+"""Cameras of a set; none belongs to another set."""
+
 CLIPS_MAX = 100
 """Each camera has clips of its own; none shares its traffic with another."""
 
@@ -89,15 +93,22 @@ def render_canary(
     Raises:
         ValueError: there is no such set, or nothing in it.
     """
-    if not 0 <= seed < SETS_MAX or min(by_day, by_night) < 0 or by_day + by_night < 1:
+    cameras = by_day + by_night
+    if (
+        not 0 <= seed < SETS_MAX
+        or min(by_day, by_night) < 0
+        or not 1 <= cameras <= CAMERAS_MAX
+        or not 1 <= 2 * moments <= CLIPS_MAX
+    ):
         raise ValueError(
-            f"canary set {seed} of {by_day} cameras by day and {by_night} by night: expected a set "
-            f"from 0 to {SETS_MAX - 1} and at least one camera"
+            f"canary set {seed} of {by_day} cameras by day and {by_night} by night, {moments} "
+            f"moments each: expected a set from 0 to {SETS_MAX - 1}, 1 to {CAMERAS_MAX} cameras "
+            f"and 1 to {CLIPS_MAX // 2} moments"
         )
     frames: list[CanaryFrame] = []
     pixels: list[NDArray[np.uint8]] = []
-    for number in range(by_day + by_night):
-        camera = Camera(CANARY_SEED_FIRST + 1000 * seed + number, night=number >= by_day)
+    for number in range(cameras):
+        camera = Camera(CANARY_SEED_FIRST + CAMERAS_MAX * seed + number, night=number >= by_day)
         for index in range(2 * moments):
             frame, picture = _shot(camera, index, incident=index % 2 == 0)
             frames.append(frame)
@@ -131,7 +142,12 @@ def _label(box: SceneBox) -> Label:
 
 
 def detector_artifact(
-    payload: bytes, pictures: CanaryPictures, *, name: str = "", version: str = ""
+    payload: bytes,
+    pictures: CanaryPictures,
+    *,
+    name: str = "",
+    version: str = "",
+    licence: str = "",
 ) -> Artifact:
     """The unsigned artefact of a detector, with its own answers to the pictures as golden ones.
 
@@ -140,23 +156,23 @@ def detector_artifact(
         pictures: canary frames.
         name: of the family; what the file says of itself unless given.
         version: likewise.
+        licence: likewise; SPDX.
 
     Raises:
         ModelError: the file is no detector.
         ArtifactError: the parts do not fit each other.
     """
-    runtime = load_model_bytes(payload, label=name or "model")
-    golden = tuple(golden_rows(runtime.run(picture)) for picture in pictures.pixels)
+    with closing(load_model_bytes(payload, label=name or "model")) as runtime:
+        golden = tuple(golden_rows(runtime.run(picture)) for picture in pictures.pixels)
     model = runtime.model
     metadata = {
         key: value for key, value in model.metadata.items() if key not in ("licence", "classes")
     }
-    runtime.close()
     return build_model(
         payload,
         Canary(pictures.frames, pictures.pixels, golden),
         name=name or model.name,
         version=version or model.version,
-        licence=model.metadata.get("licence", "unknown"),
+        licence=licence or model.metadata.get("licence", ""),
         metadata=metadata,
     )

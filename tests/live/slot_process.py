@@ -61,6 +61,9 @@ class Process:
         assert (data is None) == (not names)
         self.running = names[0] if names else None
 
+    def forget(self) -> None:
+        pass
+
     def report(self, outcome: Outcome) -> None:
         self.said.append(outcome)
 

@@ -18,6 +18,8 @@ from tests.unit.cli.commands import Mesh
 from tests.unit.inference.artifacts import KEY, OTHER, a_configuration
 
 CENTRE = ("-c", "fleet/authority.toml")
+MODEL = str(packaged_model_path())
+SAID = ("--version", "1", "--licence", "MIT")
 MANIFEST = '{"name": "planner", "version": "v2", "entry": "main.py"}'
 
 
@@ -32,8 +34,25 @@ def few_frames(monkeypatch: pytest.MonkeyPatch, pictures: CanaryPictures) -> Non
 
 
 @pytest.mark.usefixtures("few_frames")
+def test_a_models_licence_is_its_own_unless_given(mesh: Mesh):
+    for words, licence in (((), "Apache-2.0"), (("--licence", "MIT"), "MIT")):
+        file = f"{licence}.artifact"
+        mesh.ok("artifact", "build", MODEL, "-o", file, *words)
+        assert parse_artifact(Path(file).read_bytes()).manifest.licence == licence
+
+
+def test_an_output_that_exists_costs_no_rendering(mesh: Mesh, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr("mesh.demo.canary.render_canary")
+    name = "intersection-detector-v1.4.artifact"
+    for path, words in (("made", ("-o", "made")), (name, ())):
+        Path(path).touch()
+        outcome = mesh("artifact", "build", MODEL, *words)
+        assert f"{path} exists: it is never overwritten" in outcome.err
+
+
+@pytest.mark.usefixtures("few_frames")
 def test_a_model_is_built_signed_and_shown(mesh: Mesh):
-    said = mesh.ok("artifact", "build", str(packaged_model_path()), "-o", "v.artifact")
+    said = mesh.ok("artifact", "build", MODEL, "-o", "v.artifact")
     assert "next: mesh artifact sign v.artifact" in said
     assert "signed_by     nobody: sign it" in mesh.ok("artifact", "show", "v.artifact")
     said = mesh.ok("artifact", "sign", "v.artifact", *CENTRE)
@@ -58,7 +77,7 @@ def test_an_agents_folder_becomes_a_bundle(mesh: Mesh):
     (folder / "data" / "a.txt").write_text("a")
     (folder / ".git" / "config").write_text("secret")
     (folder / "link").symlink_to("/etc/hostname")
-    mesh.ok("artifact", "build", "planner")
+    mesh.ok("artifact", "build", "planner", "--licence", "MIT")
     made = parse_artifact(Path("planner-v2.artifact").read_bytes())
     assert sorted(parse_bundle(made.payload).files) == ["data/a.txt", "main.py", "manifest.json"]
 
@@ -67,7 +86,7 @@ def test_a_release_key_of_its_own_signs_a_configuration(mesh: Mesh, tmp_path: Pa
     Path("limits.toml").write_text("most = 3\n")
     unlock = generate_unlock_file(tmp_path / "release.unlock")
     save_key(tmp_path / "release.key", KEY, unlock, random_unlock=True)
-    mesh.ok("artifact", "build", "limits.toml", "--version", "7")
+    mesh.ok("artifact", "build", "limits.toml", "--version", "7", "--licence", "MIT")
     words = ("--key", "release.key", "--unlock", "release.unlock")
     mesh.ok("artifact", "sign", "limits-7.artifact", *words)
     mesh.ok("artifact", "show", "limits-7.signed.artifact", "--signer", did_from_public(KEY.public))
@@ -76,13 +95,17 @@ def test_a_release_key_of_its_own_signs_a_configuration(mesh: Mesh, tmp_path: Pa
 CASES: list[tuple[tuple[str, ...], str]] = [
     (("artifact", "build", "none.onnx"), "none.onnx cannot be read: No such file"),
     (("artifact", "build", "a.toml"), "says no version of itself: give it one with --version"),
+    (("artifact", "build", "bad.toml", "--version", "1"), "says no licence of itself: give it one"),
+    (("artifact", "build", "empty", "--version", "1"), "manifest.json says --name and --version"),
+    (("artifact", "build", "empty", "--canary", "1"), "--canary is for models; leave it out"),
+    (("artifact", "build", "bad.toml", "--canary", "1"), "--canary is for models; leave it out"),
     (("artifact", "build", "a.key"), "expected a model (.onnx), an agent's folder"),
-    (("artifact", "build", "bad.onnx"), "model: no ONNX model that can be run"),
-    (("artifact", "build", "bad.toml", "--version", "1"), "the configuration is no TOML"),
+    (("artifact", "build", "bad.onnx"), "bad.onnx: no ONNX model that can be run"),
+    (("artifact", "build", "bad.toml", *SAID), "the configuration is no TOML"),
     (("artifact", "build", "empty"), "has no manifest.json: add one"),
-    (("artifact", "build", "bad.onnx", "--canary", "100"), "--canary: canary set 100"),
-    (("artifact", "build", "a.toml", "--version", "1", "-o", "b.toml"), "b.toml exists"),
-    (("artifact", "build", "a.toml", "--version", "1", "-o", "no/x"), "no/x cannot be written"),
+    (("artifact", "build", MODEL, "--canary", "100"), "--canary: canary set 100"),
+    (("artifact", "build", "a.toml", *SAID, "-o", "b.toml"), "b.toml exists"),
+    (("artifact", "build", "a.toml", *SAID, "-o", "no/x"), "no/x cannot be written"),
     (("artifact", "sign", "plain.artifact"), "nobody to sign: give --config"),
     (("artifact", "sign", "plain.artifact", "--key", "a.key"), "or --key with --unlock"),
     (("artifact", "sign", "a.toml", *CENTRE), "no artefact; make one with `mesh artifact build`"),

@@ -104,7 +104,17 @@ def test_another_models_golden_rows_are_found_out(
     assert str(result.mismatch).startswith("canary frame 0: ")
 
 
-@pytest.mark.parametrize("arguments", [{"seed": 100}, {"seed": -1}, {"by_day": 0, "by_night": 0}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"seed": 100},
+        {"seed": -1},
+        {"by_day": 0, "by_night": 0},
+        {"by_day": 1, "by_night": 1000},
+        {"moments": 51},
+        {"moments": 0},
+    ],
+)
 def test_a_set_that_does_not_exist_is_named(arguments: dict[str, int]):
     with pytest.raises(ValueError, match="expected a set from 0 to 99"):
         render_canary(**arguments)

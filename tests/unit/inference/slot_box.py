@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from inference.errors import RunError
 from inference.slot_events import Go, Outcome, OutcomeKind, Seen, Tick, Want
-from inference.slot_record import Key
+from inference.slot_record import METRICS_MAX, Key
 from inference.slot_store import Disk, SlotKeeper, SlotStore
 from tests.unit.inference.artifacts import a_configuration
 
@@ -20,15 +20,22 @@ class Crash(BaseException):
 
 
 class DyingDisk:
-    """A disk in memory; a write may die before, in the middle of, or right after it."""
+    """A disk in memory; a write may die before, in the middle of, or right after it.
+
+    A full one fails a write after a share of it, which may be all: then only its fsync failed.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.writes = 0
         self.is_full = False
+        self.written_when_full = 0.5
+        self.unreadable = ""
         self.die_in: tuple[int, float] | None = None
 
     def read(self, name: str) -> bytes | None:
+        if name == self.unreadable:
+            raise OSError(5, "Input/output error")
         return self.files.get(name)
 
     def write(self, name: str, data: bytes) -> None:
@@ -39,7 +46,7 @@ class DyingDisk:
                 self.files[name] = data[: round(len(data) * share)]
             raise Crash
         if self.is_full:
-            self.files[name] = data[: len(data) // 2]
+            self.files[name] = data[: round(len(data) * self.written_when_full)]
             raise OSError(28, "No space left on device")
         self.files[name] = data
 
@@ -55,6 +62,8 @@ class World:
     unloadable: dict[bytes, str] = field(default_factory=dict)
     kills_in_test: tuple[bytes, ...] = ()
     kills_when_run: tuple[bytes, ...] = ()
+    figures: dict[bytes, int] = field(default_factory=lambda: {DIGESTS[2]: METRICS_MAX})
+    factory_problem: str | None = None
     ever_activated: list[bytes | None] = field(default_factory=list)
 
 
@@ -64,9 +73,11 @@ class Box:
     def __init__(self, world: World) -> None:
         self.world = world
         self.running: bytes | None = None
+        self.is_blind = False
         self.outcomes: list[Outcome] = []
         self.tested: list[bytes] = []
         self.activated: list[bytes | None] = []
+        self.candidate: bytes | None = None
         self.keeper = SlotKeeper(SlotStore(world.disk), self, lambda: world.now_ns)
 
     def start(self) -> "Box":
@@ -81,29 +92,35 @@ class Box:
         self.tested.append(digest)
         if digest in self.world.kills_in_test:
             raise Crash
-        return self.world.problems.get(digest), {"map50_ppm": len(data)}
+        self.candidate = digest
+        figures = {f"figure {n}": len(data) for n in range(self.world.figures.get(digest, 1))}
+        return self.world.problems.get(digest), figures
 
     def activate(self, data: bytes | None) -> None:
         digest = None if data is None else digest_of(data)
+        if digest is None and self.world.factory_problem is not None:
+            self.is_blind = True
+            raise RunError(self.world.factory_problem)
         if digest in self.world.unloadable:
             raise RunError(self.world.unloadable[digest])
         if digest in self.world.kills_when_run:
             raise Crash
-        self.running = digest
+        self.running, self.is_blind = digest, False
         self.activated.append(digest)
         self.world.ever_activated.append(digest)
+
+    def forget(self) -> None:
+        self.candidate = None
 
     def report(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
 
     def want(self, digest: bytes | None, attempt: int = 1) -> Key:
-
         key = Key(digest, b"intent", attempt)
         self.keeper.handle(Want(key))
         return key
 
     def go(self, digest: bytes) -> None:
-
         self.keeper.handle(Go(digest))
 
     def frame(self, problem: str | None = None) -> None:
@@ -111,7 +128,6 @@ class Box:
         self.keeper.handle(Seen(self.running, problem))
 
     def later(self, seconds: float) -> None:
-
         self.world.now_ns += round(seconds * SECOND)
         self.keeper.handle(Tick())
 

@@ -30,6 +30,6 @@ def rows_of(found: list[Detection]) -> Rows:
     return np.array(rows, np.float32).reshape(-1, 8)
 
 
-def van_rows() -> Rows:
+def van_rows(score: float = 0.9) -> Rows:
     """One van, somewhere."""
-    return rows_of([Detection(CLASSES.index("van"), 0.9, (50, 50, 90, 90), (70, 85))])
+    return rows_of([Detection(CLASSES.index("van"), score, (50, 50, 90, 90), (70, 85))])

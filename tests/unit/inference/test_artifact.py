@@ -3,6 +3,8 @@
 import contextlib
 import hashlib
 import json
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,17 +27,19 @@ from inference.artifact import (
 )
 from inference.artifact_text import describe
 from inference.bundle import build_bundle
-from inference.canary import CanaryFrame
+from inference.canary import Answer, CanaryFrame, measure
 from inference.detector import Calibration
 from inference.errors import (
     ArtifactSignatureError,
     MalformedArtifactError,
     UnsignedArtifactError,
 )
-from inference.manifest import ArtifactKind
+from inference.manifest import CONDITIONS_MAX, ArtifactKind
+from inference.model_host import metrics_of
 from inference.runtime import IMAGE_SHAPE
+from inference.slot_record import METRICS_MAX
 from tests.unit.inference.artifacts import KEY, OTHER, a_configuration, artifacts, models
-from tests.unit.inference.strategies import rows_of
+from tests.unit.inference.strategies import rows_of, van_rows
 
 FRAME = CanaryFrame(
     condition="night",
@@ -180,9 +184,33 @@ def test_what_is_no_artefact_says_how_to_make_one():
     ],
 )
 def test_a_manifest_out_of_bounds_is_named(change: dict[str, object], said: str):
-    given_: dict[str, object] = {"name": "n", "version": "v", "licence": "MIT", **change}
+    given_: dict[str, Any] = {"name": "n", "version": "v", "licence": "MIT", **change}
     with pytest.raises(MalformedArtifactError, match=said):
-        build_model(b"onnx", a_canary(), **given_)  # pyright: ignore[reportArgumentType]
+        build_model(b"onnx", a_canary(), **given_)
+
+
+@pytest.mark.parametrize("count", [CONDITIONS_MAX, CONDITIONS_MAX + 1])
+def test_a_box_can_keep_the_figures_of_every_condition_that_an_artefact_has(count: int):
+    frames = tuple(replace(FRAME, condition=f"condition {number}") for number in range(count))
+    canary = replace(a_canary(count), frames=frames)
+    if count > CONDITIONS_MAX:
+        with pytest.raises(MalformedArtifactError, match="conditions is 9"):
+            build_model(b"onnx", canary, name="n", version="v", licence="MIT")
+        return
+    build_model(b"onnx", canary, name="n", version="v", licence="MIT")
+    figures = metrics_of(measure(frames, [Answer((), 1)] * count), 1)
+    assert len(figures) <= METRICS_MAX
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [(0, 4.0), (0, -1.0), (0, 1.5), (1, 1.25), (1, -0.25), (7, np.nan)]
+)
+def test_golden_rows_that_are_no_detections_are_refused(column: int, value: float):
+    rows = van_rows()
+    rows[0, column] = value
+    canary = replace(a_canary(), golden=(rows,))
+    with pytest.raises(MalformedArtifactError, match="golden rows hold numbers that are not"):
+        build_model(b"onnx", canary, name="n", version="v", licence="MIT")
 
 
 def test_a_model_without_canary_frames_cannot_be_judged():

@@ -2,27 +2,32 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import inference.model_host
 from inference import FixedRuntime, ModelInfo, RunError, load_model, packaged_model_path
-from inference.artifact import Canary, build_model, sign_artifact
-from inference.canary import CanaryFrame
-from inference.detector import Calibration
-from inference.errors import ArtifactError
+from inference.artifact import Artifact, Canary, build_model, sign_artifact
+from inference.canary import CANARY_SCORE_MIN, PPM, CanaryFrame, ShadowTally
+from inference.detector import Calibration, decode, zone_confidence
+from inference.errors import ArtifactError, ModelFileError
 from inference.golden import golden_rows
 from inference.latest import LatestFrame
 from inference.live import LiveDetector
 from inference.model_host import ModelHost, load_artifact
 from inference.runtime import IMAGE_SHAPE, Image, Rows
-from inference.slot_events import Go, Outcome, OutcomeKind, Seen, Want
+from inference.slot_events import Go, Outcome, OutcomeKind, Seen, Want, Withdraw
 from inference.slot_record import Key
 from inference.slot_store import FileDisk, SlotKeeper, SlotStore
 from tests.unit.inference.artifacts import KEY, OTHER, a_configuration
 from tests.unit.inference.strategies import rows_of, van_rows
 
 IMAGE = np.random.default_rng(4).integers(0, 255, IMAGE_SHAPE, np.uint8)
+scores = st.sampled_from([0.1, 0.3, 0.4, 0.44, 0.45, 0.5]) | st.floats(0.0625, 1, width=32)
 EVERYWHERE = Calibration(((1, 0, 0), (0, 1, 0), (0, 0, 1)), (-1e9, 1e9, -1e9, 1e9))
 
 
@@ -80,13 +85,42 @@ def test_a_shadow_is_compared_and_never_answers():
     assert (live.tally.errors, live.tally.frames) == (1, 1)
 
 
-def test_a_candidate_comes_out_of_its_shadow_alive():
-    live, candidate = LiveDetector(Strict(1), EVERYWHERE), Strict(2)
+def test_a_swap_closes_what_ran_and_what_was_in_shadow():
+    before, candidate = Strict(1), Strict(2)
+    live = LiveDetector(before, EVERYWHERE)
     live.cast_shadow(candidate)
-    live.swap(candidate)
-    assert live.look(IMAGE).model.version == "2"
-    assert candidate.closed == 0
-    assert "test 2" in repr(live)
+    live.swap(Strict(3))
+    assert live.look(IMAGE).model.version == "3"
+    assert (before.closed, candidate.closed) == (1, 1)
+    assert "test 3" in repr(live)
+
+
+@given(scores, scores)
+def test_live_frames_and_canary_frames_are_compared_alike(ours: float, theirs: float):
+    live = LiveDetector(Strict(1, van_rows(ours)), EVERYWHERE)
+    live.cast_shadow(Strict(2, van_rows(theirs)))
+    live.look_in_shadow(IMAGE, live.look(IMAGE))
+    first, second = (
+        zone_confidence(EVERYWHERE, decode(van_rows(score), score_min=CANARY_SCORE_MIN)) > 0
+        for score in (ours, theirs)
+    )
+    assert live.tally.disagreement_ppm == (first != second) * PPM
+
+
+def test_a_tally_changes_only_under_its_lock(monkeypatch: pytest.MonkeyPatch):
+    live = LiveDetector(Strict(1), EVERYWHERE)
+    held: list[bool] = []
+
+    def noting(change):
+        return lambda tally, *said: (held.append(live._lock.locked()), change(tally, *said))
+
+    monkeypatch.setattr(ShadowTally, "compare", noting(ShadowTally.compare))
+    monkeypatch.setattr(ShadowTally, "failed", noting(ShadowTally.failed))
+    for candidate in (Strict(2), Failing(3)):
+        live.cast_shadow(candidate)
+        live.look_in_shadow(IMAGE, live.look(IMAGE))
+        assert live.tally.frames == 1
+    assert held == [True, True]
 
 
 def test_a_newer_frame_takes_the_place_of_one_that_waits():
@@ -136,6 +170,92 @@ def test_a_model_goes_all_the_way_on_real_files(tmp_path: Path, artifact):
     again = SlotKeeper(SlotStore(FileDisk(tmp_path / "slots")), host, lambda: 0)
     again.start()
     assert again.slots.record.digest == artifact.digest
+
+
+class Models:
+    """Loads test runtimes in place of models, and keeps them to be looked at."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.loaded: list[Strict] = []
+        monkeypatch.setattr(inference.model_host, "load_artifact", self.load)
+
+    def load(self, artifact: Artifact) -> Strict:
+        runtime = Strict(int(artifact.manifest.version), rows_of([]))
+        self.loaded.append(runtime)
+        return runtime
+
+
+def a_model(number: int) -> Artifact:
+    frame = CanaryFrame(condition="day", calibration=EVERYWHERE, in_lane=False, labels=())
+    canary = Canary((frame,), IMAGE[None], (rows_of([]),))
+    return build_model(b"onnx", canary, name="m", version=str(number), licence="MIT")
+
+
+def a_host(live: LiveDetector, *models: Artifact, **given_: Any) -> ModelHost:
+    defaults: dict[str, Any] = {
+        "factory": lambda: Strict(0),
+        "fetch": {model.digest: model.raw for model in models}.get,
+        "report": lambda outcome: None,
+        "clock_ns": lambda: 0,
+    }
+    return ModelHost(live, **defaults | given_)
+
+
+def test_a_candidate_that_is_not_swapped_in_leaves_its_shadow(tmp_path: Path, monkeypatch):
+    models, live = Models(monkeypatch), LiveDetector(Strict(9), EVERYWHERE)
+    first, second = a_model(1), a_model(2)
+    keeper = SlotKeeper(SlotStore(FileDisk(tmp_path)), a_host(live, first, second), lambda: 0)
+    keeper.start()
+    keeper.handle(Want(Key(first.digest)))
+    assert [runtime.closed for runtime in models.loaded] == [0]
+    keeper.handle(Want(Key(second.digest)))
+    assert [runtime.closed for runtime in models.loaded] == [1, 0]
+    keeper.handle(Want(Key(first.digest, b"it lies there, tested")))
+    assert keeper.slots.ready == first.digest
+    assert [runtime.closed for runtime in models.loaded] == [1, 1]
+    keeper.handle(Want(Key(second.digest, b"again")))
+    keeper.handle(Withdraw((first.digest, second.digest)))
+    assert all(runtime.closed == 1 for runtime in models.loaded)
+
+
+def test_a_self_test_that_breaks_off_leaves_nothing_open(monkeypatch):
+    def broken() -> int:
+        raise OSError("no clock")
+
+    models, live = Models(monkeypatch), LiveDetector(Strict(9), EVERYWHERE)
+    made = a_model(1)
+    with pytest.raises(OSError, match="no clock"):
+        a_host(live, made, clock_ns=broken).test(made.raw)
+    assert [runtime.closed for runtime in models.loaded] == [1]
+
+
+def test_without_the_factorys_own_nothing_goes_on_that_was_withdrawn(tmp_path: Path, monkeypatch):
+    models, live = Models(monkeypatch), LiveDetector(Strict(9), EVERYWHERE)
+    said: list[Outcome] = []
+    made, other = a_model(1), a_model(2)
+    factory: list[Strict] = [Strict(0)]
+    host = a_host(live, made, other, factory=lambda: load_from(factory), report=said.append)
+    keeper = SlotKeeper(SlotStore(FileDisk(tmp_path)), host, lambda: 0)
+    keeper.start()
+    for event in (Want(Key(made.digest)), Go(made.digest), Seen(made.digest)):
+        keeper.handle(event)
+    assert live.look(IMAGE).model.version == "1"
+    keeper.handle(Withdraw((made.digest,)))
+    with pytest.raises(RunError, match="closed"):
+        live.look(IMAGE)
+    assert all(runtime.closed for runtime in models.loaded)
+    assert (said[-1].kind, said[-1].key) == (OutcomeKind.FAILED, Key(None))
+    assert said[-1].reason == "the model that came with the box is gone"
+    for event in (Want(Key(other.digest)), Go(other.digest), Seen(other.digest)):
+        keeper.handle(event)
+    assert live.look(IMAGE).model.version == "2"
+    assert said[-1].kind is OutcomeKind.GOOD
+
+
+def load_from(shelf: list[Strict]) -> Strict:
+    if not shelf:
+        raise ModelFileError("the model that came with the box is gone")
+    return shelf.pop()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import inference.onnx
-from inference import DeadlineError, ModelInfo, load_model, packaged_model_path
+from inference import DeadlineError, ModelInfo, RunError, load_model, packaged_model_path
 from inference.onnx import OnnxRuntime, load_model_bytes, measure_providers, offered_providers
 from inference.providers import (
     CPU_PROVIDER,
@@ -18,7 +18,6 @@ from inference.providers import (
     REMOTE_PROVIDERS,
     ProviderTiming,
     choose_provider,
-    timing_table,
 )
 from inference.runtime import IMAGE_SHAPE
 
@@ -61,13 +60,6 @@ def test_without_the_processor_nothing_is_chosen():
         choose_provider([ProviderTiming(provider="A", p50_us=1, p95_us=1)])
 
 
-def test_the_table_says_which_and_why_not():
-    wrong = ProviderTiming(provider="Fast", p50_us=1, p95_us=1, problem="other answers")
-    table = timing_table([cpu(1500), wrong]).splitlines()
-    assert table[1].endswith("1.50  chosen")
-    assert table[2].endswith("other answers")
-
-
 def test_what_this_machine_offers_is_measured():
     offered = offered_providers()
     assert offered[0] == CPU_PROVIDER
@@ -79,7 +71,7 @@ def test_what_this_machine_offers_is_measured():
 
 
 def test_one_that_cannot_be_used_or_answers_otherwise_is_out(monkeypatch: pytest.MonkeyPatch):
-    names = (CPU_PROVIDER, "Missing", "Wrong")
+    names = (CPU_PROVIDER, "Missing", "Wrong", "Broken")
     monkeypatch.setattr(inference.onnx, "offered_providers", lambda: names)
 
     class Other(OnnxRuntime):
@@ -88,16 +80,27 @@ def test_one_that_cannot_be_used_or_answers_otherwise_is_out(monkeypatch: pytest
         def run(self, image):
             return super().run(255 - image)
 
+    class Broken(Other):
+        provider = "Broken"
+
+        def run(self, image):
+            raise RunError("no memory")
+
     def load(raw, *, label, provider):
         runtime = load_model_bytes(packaged_model_path().read_bytes(), label=label)
-        if provider != "Wrong":
-            return runtime
-        return Other(runtime._session, runtime.model)
+        if provider in ("Wrong", "Broken"):
+            made = Other if provider == "Wrong" else Broken
+            runtime = made(runtime._session, runtime.model)
+        loaded.append(runtime)
+        return runtime
 
+    loaded: list[OnnxRuntime] = []
     monkeypatch.setattr(inference.onnx, "load_model_bytes", load)
     rows = measure_providers(b"", [*IMAGES])
+    assert [runtime._session for runtime in loaded] == [None] * 4
     assert rows[1].problem == "cannot be used here"
     assert rows[2].problem is not None
+    assert rows[3].problem == "no memory"
     assert choose_provider(rows) == CPU_PROVIDER
 
 

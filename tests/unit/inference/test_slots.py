@@ -4,8 +4,9 @@ from functools import partial
 
 import pytest
 
+from inference.errors import SlotError
 from inference.slot_events import OutcomeKind, Persist, Seen, Stopped, Want, Withdraw
-from inference.slot_record import Key, SlotRecord
+from inference.slot_record import METRICS_MAX, Key, SlotRecord
 from inference.slots import TRIAL_STARTS_MAX, TRIES_MAX, VOUCHED_STARTS_MAX, Phase, Slots
 from tests.unit.inference.slot_box import DIGESTS, Box, World, survives
 
@@ -258,6 +259,78 @@ def test_on_a_full_disk_it_still_goes_back(box: Box, world: World):
     world.disk.is_full = True
     box.later(31)
     assert (box.running, box.kinds()[-1]) == (A, FAILED)
+
+
+def test_what_is_withdrawn_on_a_full_disk_stays_withdrawn(box: Box, world: World):
+    world.disk.is_full = True
+    box.keeper.handle(Withdraw((A,)))
+    world.disk.is_full = False
+    box.later(1)
+    again = Box(world).start()
+    again.want(A)
+    again.go(A)
+    assert (again.running, again.kinds()) == (None, [FAILED])
+
+
+def test_what_is_given_up_on_a_full_disk_stays_given_up(box: Box, world: World):
+    world.problems[A] = "canary frame 7: nothing like it"
+    fill_up_in_the_test(box, world)
+    key = box.want(A)
+    assert box.kinds() == [FAILED]
+    world.disk.is_full = False
+    box.later(1)
+    again = Box(world).start()
+    again.want(A)
+    assert [(one.kind, one.key) for one in again.outcomes] == [(FAILED, key)]
+    assert again.tested == []
+
+
+def fill_up_in_the_test(box: Box, world: World) -> None:
+    """Let the disk be full from the self-test on."""
+    test = box.test
+
+    def filling(data: bytes) -> tuple[str | None, dict[str, int]]:
+        world.disk.is_full = True
+        return test(data)
+
+    box.test = filling
+
+
+@pytest.mark.parametrize(
+    ("count", "kinds"), [(METRICS_MAX, [STARTED]), (METRICS_MAX + 1, [FAILED])]
+)
+def test_more_figures_than_can_be_kept_are_no_pass(box: Box, world: World, count, kinds):
+    box.roll_out(B)
+    box.keeper.handle(Withdraw((D,)))
+    world.figures[A] = count
+    box.want(A)
+    assert box.kinds()[2:] == kinds
+    box.go(A)
+    again = Box(world).start()
+    assert again.running == (A if kinds == [STARTED] else B)
+    assert again.keeper.slots.record.withdrawn == (D,)
+    if kinds == [FAILED]:
+        assert "figures" in box.outcomes[-1].reason
+
+
+def test_a_record_that_could_not_be_read_back_is_never_written(box: Box, world: World):
+    box.roll_out(A)
+    files = dict(world.disk.files)
+    with pytest.raises(SlotError, match="names nothing that can be asked for"):
+        box.keeper.handle(Want(Key(A, bytes(65))))
+    assert world.disk.files == files
+
+
+def test_a_factorys_own_that_cannot_be_loaded_is_told(box: Box, world: World):
+    box.roll_out(A)
+    world.factory_problem = "its file is gone"
+    key = box.want(None)
+    assert box.is_blind
+    assert (box.kinds()[-1], box.outcomes[-1].key) == (FAILED, key)
+    box.want(B)
+    box.go(B)
+    box.frame()
+    assert (box.running, box.is_blind, box.kinds()[-1]) == (B, False, GOOD)
 
 
 def test_good_is_told_once_it_is_durable(box: Box, world: World):
