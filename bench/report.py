@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Report", "parser"]
+__all__ = ["Report", "parser", "percentile", "progress"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,9 @@ def _real(report: Report, size: int) -> None:
             Processes(preload=("mesh.net.host", "bench.rollout_boxes")) as processes,
         ):
             start = partial(processes.start, run_box)
-            children = [start(folder, number, size, name=f"box {number}") for number in range(8)]
+            children = [
+                start(folder, number, size, name=f"box {number}") for number in range(REAL_BOXES)
+            ]
             addresses = [child.receive_within(READY_S) for child in children]
             for number, child in enumerate(children):
                 child.tell(addresses[:1] if is_star and number else addresses[:number])

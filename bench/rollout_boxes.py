@@ -17,7 +17,7 @@ from mesh.node.blobs import BlobShell
 from mesh.node.blobstore import BlobStore
 from mesh.node.processes import Parent
 from mesh.orchestration.blob_limits import ExchangeLimits
-from mesh.orchestration.blob_tree import leaves_of, reference_of
+from mesh.orchestration.blob_tree import reference_of
 from mesh.orchestration.blobs import Exchange
 
 __all__ = ["run_box"]
@@ -59,7 +59,7 @@ async def _run(parent: Parent, folder: Path, number: int, size: int) -> None:
                 shell.want(reference_of(data))
                 await complete.wait()
             else:
-                shell.have(store.put(data), leaves_of(data))
+                shell.have(*store.put(data))
             parent.tell(time.monotonic_ns())
         nursery.cancel_scope.cancel()
 

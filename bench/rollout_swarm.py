@@ -152,8 +152,10 @@ class Swarm:
         box.up_ns = max(box.up_ns, self.now_ns) + took_ns
         box.bytes_up += len(send.data)
         if send.ticket:
-            call = lambda now, t=send.ticket: box.exchange.sent(t, now)  # noqa: E731
-            self._at(box.up_ns, lambda: self._answer(box.name, call))
+            self._at(
+                box.up_ns,
+                lambda: self._answer(box.name, lambda now: box.exchange.sent(send.ticket, now)),
+            )
         other = self.boxes[send.peer]
 
         def arrive() -> None:

@@ -12,7 +12,7 @@ still proves that its holder is no stranger, and has what is missing.
 from collections.abc import Iterable
 
 from crdt.bodies import Grant, parse_grant
-from crdt.entry import Entry
+from crdt.entry import Entry, Lane
 from crdt.known import KnownAuthors
 from crdt.replica import Replica
 from crdt.standing import Authority, Pair
@@ -60,7 +60,8 @@ def chain_reaches(replica: Replica, chain: Iterable[Entry], key: bytes) -> bool:
                 )
             )
     for entry in entries:
-        grant = parse_grant(entry.body) if entry.kind == "grant" else None
+        is_grant = entry.kind == "grant" and entry.lane == Lane.AUTH
+        grant = parse_grant(entry.body) if is_grant else None
         if grant is not None and entry.ns == replica.chain.genesis.ns:
             known.hear(entry.author, grant)
     return key in known

@@ -25,7 +25,7 @@ from mesh.orchestration import goals
 from mesh.orchestration.blob_effects import Complete, Failed, Lost
 from mesh.orchestration.blob_errors import TooManyBlobsError
 from mesh.orchestration.blob_limits import ExchangeLimits
-from mesh.orchestration.blob_tree import Reference, leaves_of
+from mesh.orchestration.blob_tree import Reference
 from mesh.orchestration.blobs import Exchange
 from mesh.orchestration.goals import Goal
 
@@ -101,8 +101,7 @@ class Applying:
             BlobStoreError: there is no room, or the disk refused.
             InvalidReferenceError: it is empty or too large.
         """
-        reference = await trio.to_thread.run_sync(self.store.put, data)
-        leaves = leaves_of(data)
+        reference, leaves = await trio.to_thread.run_sync(self.store.put, data)
         self.blobs.have(reference, leaves)
         return reference
 

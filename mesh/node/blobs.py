@@ -21,8 +21,9 @@ import trio
 from mesh.framing import FrameError, FrameReader
 from mesh.net.errors import NetworkError
 from mesh.net.streams import Network, Stream, StreamHandler
+from mesh.node.alarm import Alarm
 from mesh.node.blobstore import BlobStore
-from mesh.node.blobstore_errors import BlobStoreError
+from mesh.node.blobstore_errors import BlobMissingError, BlobStoreError
 from mesh.orchestration.blob_effects import (
     Begin,
     BlobEffect,
@@ -37,9 +38,9 @@ from mesh.orchestration.blob_effects import (
     Store,
 )
 from mesh.orchestration.blob_frames import BLOB_FRAME_SIZE_MAX, BLOB_PROTOCOL
+from mesh.orchestration.blob_limits import BLOBS_MAX
 from mesh.orchestration.blob_tree import Reference
 from mesh.orchestration.blobs import Exchange
-from mesh.units import SECOND
 
 __all__ = ["BlobShell"]
 
@@ -48,6 +49,9 @@ UNSENT_MAX = 4 << 20
 stream is reset."""
 SEND_TIMEOUT_S = 20.0
 """For one write; a peer that takes none of it for so long does not read."""
+SERVED_AT_START_MAX = BLOBS_MAX // 2
+"""Artefacts on the disk that are served after a start, those used last; the rest of what a box may
+hold is for what it will want. Whatever is wanted is served, also if it was not at the start."""
 REOPEN_S = 0.5
 """Wait before a stream that ended is opened again, seconds; it doubles."""
 REOPEN_S_MAX = 30.0
@@ -103,8 +107,7 @@ class BlobShell:
         self._inbound: dict[bytes, trio.CancelScope] = {}
         self._disk: list[_Disk] = []
         self._disk_wake = trio.Event()
-        self._timer_ns: int | None = None
-        self._timer_set = trio.Event()
+        self._alarm = Alarm()
 
     def handlers(self) -> Mapping[str, StreamHandler]:
         """Return what serves inbound streams, by protocol."""
@@ -113,7 +116,7 @@ class BlobShell:
     async def run(
         self, network: Network, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Serve what is on the disk, and run until cancelled.
+        """Serve what of the disk was used last, and run until cancelled.
 
         Raises:
             BlobStoreError: the disk cannot be read at the start.
@@ -123,8 +126,8 @@ class BlobShell:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             nursery.start_soon(self._work)
-            nursery.start_soon(self._tick)
-            for reference, leaves in complete:
+            nursery.start_soon(self._alarm.run, self._tick)
+            for reference, leaves in complete[:SERVED_AT_START_MAX]:
                 self._perform(self.exchange.have(reference, leaves, time.monotonic_ns()))
             task_status.started()
             await trio.sleep_forever()
@@ -276,10 +279,7 @@ class BlobShell:
                 self._penalise(effect.peer, effect.reason)
             else:
                 self._outcome(effect)
-        due_ns = self.exchange.deadline_ns()
-        if due_ns is not None and (self._timer_ns is None or due_ns < self._timer_ns):
-            self._timer_ns = due_ns
-            self._timer_set.set()
+        self._alarm.set(self.exchange.deadline_ns())
 
     def _send(self, send: Send) -> None:
         link = self._links.get(send.peer)
@@ -291,21 +291,8 @@ class BlobShell:
         if link.size > UNSENT_MAX:
             link.scope.cancel()
 
-    async def _tick(self) -> None:
-        """Tick when the exchange's timer is due; early does no harm."""
-        while True:
-            self._timer_set = trio.Event()
-            if self._timer_ns is None:
-                await self._timer_set.wait()
-                continue
-            left_ns = self._timer_ns - time.monotonic_ns()
-            if left_ns > 0:
-                with trio.move_on_after(left_ns / SECOND):
-                    await self._timer_set.wait()
-                continue
-            self._timer_ns = None
-            self._perform(self.exchange.tick(time.monotonic_ns()))
-            await trio.lowlevel.checkpoint()
+    def _tick(self) -> None:
+        self._perform(self.exchange.tick(time.monotonic_ns()))
 
     # --------------------------------------------------------------------------------- disk
 
@@ -326,7 +313,7 @@ class BlobShell:
         exchange, ticket = self.exchange, effect.ticket
         try:
             if isinstance(effect, Load):
-                data = self._store.read(effect.reference, effect.index)
+                data = self._chunk(effect)
                 return lambda now_ns: exchange.loaded(ticket, data, now_ns)
             if isinstance(effect, Begin):
                 self._store.begin(effect.reference, effect.leaves)
@@ -336,6 +323,13 @@ class BlobShell:
             reason = str(error)
             return lambda now_ns: exchange.failed(ticket, reason, now_ns)
         return lambda now_ns: exchange.stored(ticket, now_ns)
+
+    def _chunk(self, load: Load) -> bytes:
+        """Return a chunk; no bytes where the store gave up the artefact to make room."""
+        try:
+            return self._store.read(load.reference, load.index)
+        except BlobMissingError:
+            return b""
 
     async def _prove(self, effect: Resume | Seal) -> None:
         """Do the long work."""

@@ -9,10 +9,10 @@ particular there is no record of which chunks have arrived, because a process ma
 machine lose power, between a chunk and its record: whoever resumes hashes every chunk that is there
 and compares it with its leaf (20 MB take 20 ms). A hole, a torn write, a stale block are all the
 same, a chunk that is not held. A `.blob` exists only by the renaming of a file whose every byte was
-hashed and synced before, so its name is its proof; yet whoever loads one hashes it once more, as
-disks rot.
+hashed and synced before. Yet disks rot: whoever loads, puts or resumes one hashes it once more, and
+one that has rotted is an artefact in the making again, which lacks what is wrong in it.
 
-Room is given by a quota on the bytes of all files, and taken back from artefacts that nobody
+Room is given by a quota on the bytes of all artefacts, and taken back from artefacts that nobody
 pinned, those loaded longest ago first. What is *pinned* (what runs, what ran before, what was last
 approved, what is wanted) is never removed, and before the first `pin` nothing is: after a start
 nobody knows yet what is needed. Every refusal is a sentence that says what to do.
@@ -33,6 +33,16 @@ from mesh.node.blobstore_errors import (
     BlobStoreFullError,
     named,
 )
+from mesh.node.blobstore_files import (
+    FILE_MODE,
+    age_of,
+    digest_of,
+    proven,
+    replace,
+    size_of,
+    sync_folder,
+    write_at,
+)
 from mesh.orchestration.blob_effects import Found, Sealed
 from mesh.orchestration.blob_errors import InvalidReferenceError
 from mesh.orchestration.blob_tree import (
@@ -40,20 +50,16 @@ from mesh.orchestration.blob_tree import (
     HASH_SIZE,
     Bytes,
     Reference,
-    leaf_hash,
     leaves_of,
-    reference_of,
+    reference_and_leaves_of,
     tree_root,
 )
 
 __all__ = ["QUOTA_DEFAULT", "BlobStore"]
 
 QUOTA_DEFAULT = 2 << 30
-"""Bytes of all artefacts: a slot's two models of the largest size, and as much again."""
-_FILE_MODE = 0o600
+"""Bytes of all artefacts: two of the largest size for each of five slots."""
 _FOLDER_MODE = 0o700
-_READ_SIZE = 1 << 20
-"""Bytes hashed at once."""
 
 
 class BlobStore:
@@ -61,7 +67,7 @@ class BlobStore:
 
     Args:
         folder: made if it is not there, readable by nobody else.
-        quota: bytes of all files together.
+        quota: bytes of all artefacts together, without their lists of leaves (a 2,048th of it).
 
     Raises:
         BlobStoreError: the folder cannot be made or read.
@@ -89,17 +95,29 @@ class BlobStore:
         Raises:
             BlobStoreError: it cannot be read.
         """
+        found = self._look(reference)
+        if found.leaves is not None and not found.is_complete:
+            with self._lock:
+                self._in_use[_stem(reference)] = None
+        return found
+
+    def _look(self, reference: Reference) -> Found:
+        """Return what is here; a complete one that has rotted is one in the making again."""
+        part, blob = self._path(reference, "part"), self._path(reference, "blob")
         leaves = self._leaves(reference)
-        if leaves is None:
+        if size_of(blob) == reference.size:
+            with suppress(BlobMissingError), named(blob):  # it was removed in between, for room
+                leaves = leaves or self._leaves_again(blob, reference)
+                held = proven(blob, leaves) if leaves is not None else 0
+                if held == (1 << reference.chunks) - 1:
+                    return Found(leaves, held, is_complete=True)
+                with self._lock:
+                    blob.rename(part)
+                    sync_folder(self._folder)
+        if leaves is None or size_of(part) != reference.size:
             return Found()
-        if _size(self._path(reference, "blob")) == reference.size:
-            return Found(leaves, (1 << reference.chunks) - 1, is_complete=True)
-        part = self._path(reference, "part")
-        if _size(part) != reference.size:
-            return Found()
-        with self._lock:
-            self._in_use[_stem(reference)] = None
-        return Found(leaves, self._proven(part, leaves))
+        with named(part):
+            return Found(leaves, proven(part, leaves))
 
     def begin(self, reference: Reference, leaves: bytes) -> None:
         """Make room for an artefact and keep its leaves.
@@ -112,8 +130,8 @@ class BlobStore:
         with self._lock, named(part, reference.size):
             self._in_use[_stem(reference)] = None
             self._make_room(reference.size, reference)
-            self._replace(self._path(reference, "leaves"), leaves)
-            descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, _FILE_MODE)
+            replace(self._path(reference, "leaves"), leaves)
+            descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, FILE_MODE)
             try:
                 os.posix_fallocate(descriptor, 0, reference.size)
             except OSError:
@@ -131,14 +149,7 @@ class BlobStore:
         """
         part = self._path(reference, "part")
         with named(part, len(data)):
-            descriptor = os.open(part, os.O_WRONLY)
-            try:
-                at, rest = index * CHUNK_SIZE, memoryview(data)
-                while rest:
-                    written = os.pwrite(descriptor, rest, at)
-                    at, rest = at + written, rest[written:]
-            finally:
-                os.close(descriptor)
+            write_at(part, index * CHUNK_SIZE, data)
 
     def read(self, reference: Reference, index: int) -> bytes:
         """Return one chunk, of a complete artefact or of one in the making.
@@ -172,12 +183,12 @@ class BlobStore:
             BlobStoreError: it cannot be read or made durable.
         """
         part, blob = self._path(reference, "part"), self._path(reference, "blob")
-        if _size(blob) == reference.size:
+        if size_of(blob) == reference.size:
             return Sealed(is_complete=True)
         with named(part, reference.size):
             descriptor = os.open(part, os.O_RDONLY)
             try:
-                is_whole = _digest(descriptor) == reference.digest
+                is_whole = digest_of(descriptor) == reference.digest
                 if is_whole:
                     os.fsync(descriptor)
             finally:
@@ -185,24 +196,25 @@ class BlobStore:
         if is_whole:
             with self._lock, named(blob):
                 part.rename(blob)
-                self._sync_folder()
+                sync_folder(self._folder)
                 self._in_use.pop(_stem(reference), None)
             return Sealed(is_complete=True)
         leaves = self._leaves(reference)
-        held = 0 if leaves is None else self._proven(part, leaves)
+        with named(part):
+            held = 0 if leaves is None else proven(part, leaves)
         damaged = (1 << reference.chunks) - 1 & ~held
         if not damaged:
             self._remove(_stem(reference))
         return Sealed(is_complete=False, damaged=damaged)
 
     def complete(self) -> tuple[tuple[Reference, bytes], ...]:
-        """Return every complete artefact with its leaves, sorted by digest.
+        """Return every complete artefact with its leaves, that loaded or completed last first.
 
         Raises:
             BlobStoreError: the folder cannot be read.
         """
         found: list[tuple[Reference, bytes]] = []
-        for path, reference in self._files("blob"):
+        for path, reference in sorted(self._files("blob"), key=age_of, reverse=True):
             leaves = self._leaves(reference)
             if leaves is None:
                 leaves = self._leaves_again(path, reference)
@@ -216,26 +228,29 @@ class BlobStore:
             leaves = leaves_of(path.read_bytes())
             if tree_root(leaves) != reference.tree:
                 return None
-            self._replace(self._path(reference, "leaves"), leaves)
+            replace(self._path(reference, "leaves"), leaves)
         return leaves
 
     # ---------------------------------------------------------------------------- for the box
 
-    def put(self, data: Bytes) -> Reference:
-        """Keep an artefact made here, and return its true reference.
+    def put(self, data: Bytes) -> tuple[Reference, bytes]:
+        """Keep an artefact made here, and return its true reference and its leaves.
 
         Raises:
             InvalidReferenceError: it is empty, or larger than an artefact may be.
             BlobStoreError: it cannot be written.
         """
-        reference = reference_of(data)
-        blob = self._path(reference, "blob")
+        reference, leaves = reference_and_leaves_of(data)
+        blob, part = self._path(reference, "blob"), self._path(reference, "part")
+        self._look(reference)  # one that has rotted is a part after this
         with self._lock, named(blob, reference.size):
-            if _size(blob) != reference.size:
+            if size_of(blob) != reference.size:
                 self._make_room(reference.size, reference)
-                self._replace(self._path(reference, "leaves"), leaves_of(data))
-                self._replace(blob, data)
-        return reference
+                replace(self._path(reference, "leaves"), leaves)
+                replace(blob, data)
+            part.unlink(missing_ok=True)
+            self._in_use.pop(_stem(reference), None)
+        return reference, leaves
 
     def load(self, digest: bytes) -> bytes:
         """Return a complete artefact, hashed once more.
@@ -274,7 +289,7 @@ class BlobStore:
 
     def used(self) -> int:
         """Return the bytes of all artefacts, those in the making at their full size."""
-        return sum(_size(path) or 0 for kind in ("blob", "part") for path, _ in self._files(kind))
+        return sum(size_of(path) or 0 for kind in ("blob", "part") for path, _ in self._files(kind))
 
     # ---------------------------------------------------------------------------------- files
 
@@ -288,7 +303,8 @@ class BlobStore:
         for path in paths:
             with suppress(InvalidReferenceError, ValueError):
                 digest, tree, _ = path.name.split(".")
-                yield path, Reference(bytes.fromhex(digest), _size(path) or 0, bytes.fromhex(tree))
+                size = size_of(path) or 0
+                yield path, Reference(bytes.fromhex(digest), size, bytes.fromhex(tree))
 
     def _leaves(self, reference: Reference) -> bytes | None:
         """Return the list, if it is here and hashes to the tree."""
@@ -302,47 +318,15 @@ class BlobStore:
             return None
         return leaves
 
-    def _proven(self, path: Path, leaves: bytes) -> int:
-        """Return which chunks of a file hash to their leaves, one bit each."""
-        held = 0
-        with named(path), path.open("rb") as file:
-            for index in range(len(leaves) // HASH_SIZE):
-                at = index * HASH_SIZE
-                if leaf_hash(file.read(CHUNK_SIZE)) == leaves[at : at + HASH_SIZE]:
-                    held |= 1 << index
-        return held
-
-    def _replace(self, path: Path, data: Bytes) -> None:
-        """Write a file under its name all at once, durably."""
-        fresh = path.with_name(f"{path.name}.new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _FILE_MODE)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.rename(path)
-        except OSError:
-            fresh.unlink(missing_ok=True)
-            raise
-        self._sync_folder()
-
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
     def _make_room(self, size: int, reference: Reference) -> None:
         """Remove what nobody needs until an artefact fits in; raises if it cannot."""
-        own = _size(self._path(reference, "part")) or 0
+        own = size_of(self._path(reference, "part")) or 0
         room = self._quota - self.used() + own
         for path, other in self._unneeded():
             if room >= size:
                 break
             if _stem(other) != _stem(reference):
-                room += _size(path) or 0
+                room += size_of(path) or 0
                 self._remove(_stem(other))
         if room < size:
             raise BlobStoreFullError(
@@ -359,7 +343,7 @@ class BlobStore:
         return [
             (path, reference)
             for kind in ("part", "blob")
-            for path, reference in sorted(self._files(kind), key=_age)
+            for path, reference in sorted(self._files(kind), key=age_of)
             if reference.digest not in pinned and _stem(reference) not in self._in_use
         ]
 
@@ -372,25 +356,3 @@ class BlobStore:
 
 def _stem(reference: Reference) -> str:
     return f"{reference.digest.hex()}.{reference.tree.hex()}"
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
-
-
-def _age(file: tuple[Path, Reference]) -> tuple[int, str]:
-    try:
-        return file[0].stat().st_mtime_ns, file[0].name
-    except OSError:
-        return 0, file[0].name
-
-
-def _digest(descriptor: int) -> bytes:
-    hashed, at = sha256(), 0
-    while piece := os.pread(descriptor, _READ_SIZE, at):
-        hashed.update(piece)
-        at += len(piece)
-    return hashed.digest()

@@ -21,10 +21,11 @@ from mesh.mind.conducting import Conducting
 from mesh.net.dial_plan import DialPlan, Nearness
 from mesh.net.dialer import Dialer
 from mesh.net.streams import Network, PeerConnected, PeerEvent, Stream, StreamHandler
+from mesh.node.alarm import Alarm
 from mesh.node.applying import Applying
 from mesh.node.outlets import Outlets
 from mesh.node.storing import Storing
-from mesh.units import MS, SECOND, Instant
+from mesh.units import MS, Instant
 
 __all__ = ["Shell", "read_clocks"]
 
@@ -83,9 +84,7 @@ class Shell:
         self._book = _Book()
         self._linked: dict[bytes, trio.Event] = {}
         self._admitted: dict[bytes, trio.Event] = {}
-        self._timer_ns: int | None = None
-        self._timer_set = trio.Event()
-        self._armed_ns: int | None = None
+        self._alarm = Alarm()
         self._serving: dict[tuple[bytes, str], int] = {}
         self._wrote: dict[int, _Answer] = {}
         self._woken: dict[int, trio.Event] = {}
@@ -110,8 +109,9 @@ class Shell:
         self._nursery = nursery
         self._outlets = Outlets(network, nursery, self._outlet_opened, self._outlet_failed)
         self._dialer = Dialer(network, self._book, self._plan)
-        for task in (self._storing.run, self._dialer.run, self._tick, self._watch_peers):
+        for task in (self._storing.run, self._dialer.run, self._watch_peers):
             nursery.start_soon(task)
+        nursery.start_soon(self._alarm.run, self._tick)
         if self.applying is not None:
             await nursery.start(self.applying.run, network, self.mind.conducting, self.conduct)
         self.perform(self.mind.start(self.network.addresses, read_clocks()))
@@ -146,9 +146,7 @@ class Shell:
                 if number in self._woken:
                     self._woken[number].set()
         elif isinstance(effect, fx.SetTimer):
-            self._timer_ns = effect.at_ns
-            if self._armed_ns is None or effect.at_ns < self._armed_ns:
-                self._timer_set.set()
+            self._alarm.set(effect.at_ns)
         elif isinstance(effect, fx.Persist):
             self._storing.put(effect)
         elif isinstance(effect, fx.Wrote):
@@ -196,25 +194,8 @@ class Shell:
 
     # ------------------------------------------------------------------------------- tasks
 
-    async def _tick(self) -> None:
-        """Tick when the mind's timer is due.
-
-        A timer that moved later wakes nobody: it is looked at again when the earlier one fires,
-        which spares a wake-up for every event that passes.
-        """
-        while True:
-            self._timer_set, self._armed_ns = trio.Event(), self._timer_ns
-            if self._timer_ns is None:
-                await self._timer_set.wait()
-                continue
-            left_ns = self._timer_ns - time.monotonic_ns()
-            if left_ns > 0:
-                with trio.move_on_after(left_ns / SECOND):
-                    await self._timer_set.wait()
-                continue
-            self._timer_ns = None
-            self.perform(self.mind.tick(read_clocks()))
-            await trio.lowlevel.checkpoint()
+    def _tick(self) -> None:
+        self.perform(self.mind.tick(read_clocks()))
 
     async def _watch_peers(self) -> None:
         async for event in self.network.events:

@@ -76,7 +76,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Read one chunk; answer `loaded`."""
+    """Read one chunk; answer `loaded`, with no bytes where the disk has none any more."""
 
     ticket: int
     reference: Reference
@@ -117,7 +117,7 @@ class Failed(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """A complete artefact is damaged on our own disk and no longer served; want it again."""
+    """A complete artefact is damaged on our disk, or gone, and not served; want it again."""
 
     reference: Reference
     reason: str

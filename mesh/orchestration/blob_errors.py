@@ -1,15 +1,18 @@
-"""What can be wrong with an artefact's reference or a peer's frame, as one tree.
+"""What can be wrong with an artefact's reference or a peer's frame: a branch of `errors`' tree.
 
-BlobError
-├── InvalidReferenceError  ours or the signer's: this names no artefact
-├── BlobFrameError         theirs: bytes that no honest peer sends
-└── TooManyBlobsError      ours: more artefacts at once than one box exchanges
+OrchestrationError
+└── BlobError
+    ├── InvalidReferenceError  ours or the signer's: this names no artefact
+    ├── BlobFrameError         theirs: bytes that no honest peer sends
+    └── TooManyBlobsError      ours: more artefacts at once than one box exchanges
 """
+
+from mesh.orchestration.errors import OrchestrationError
 
 __all__ = ["BlobError", "BlobFrameError", "InvalidReferenceError", "TooManyBlobsError"]
 
 
-class BlobError(Exception):
+class BlobError(OrchestrationError):
     """Base of every error of the artefact exchange."""
 
 

@@ -5,7 +5,10 @@ chunk, so a slow peer never holds back much and a fast one is never idle. Chunks
 rarest first from all sources at once; when every missing chunk has been asked for, the last ones
 are asked for a second time of whoever is free (*endgame*), and the slower copy is cancelled. A peer
 that owes chunks and sends none is left alone for a while, longer each time; what it owed is asked
-for elsewhere. That is no offence: it may be far, busy or restarted.
+for elsewhere. That is no offence: it may be far, busy or restarted. Nor does one buy time with
+something else: a list is due by itself, a chunk that is owed for very long is asked for elsewhere
+whatever came meanwhile, and whoever kept us waiting is asked last from then on. So one honest
+source is enough, however many others hold something back.
 
 An offence is what its sender alone can be blamed for: a list of leaves that does not hash to the
 tree, a chunk that does not hash to its leaf, a bitmap of another length, a chunk number that the
@@ -22,6 +25,7 @@ from mesh.orchestration.blob_limits import (
     ANSWER_NS,
     COOL_NS,
     COOL_NS_MAX,
+    OWED_NS_MAX,
     REQUESTS_MAX,
     STALL_NS,
     UNASKED_MAX,
@@ -51,7 +55,7 @@ class _Source:
         owed: chunks asked for and not come, by when they were asked for, oldest first.
         leaves: artefacts whose list it was asked for, likewise.
         window: chunks that it may owe.
-        heard_ns: when it last gave something.
+        heard_ns: when it last gave something that may have taken long.
         cool_until_ns: it is asked for nothing before that.
         stalls: in a row.
         credit: chunks asked for and not seen on this connection.
@@ -69,9 +73,14 @@ class _Source:
         self.credit = 0
 
     def stalls_ns(self) -> int | None:
-        """Return when it will have been silent for too long; None if it owes nothing."""
-        oldest = [next(iter(owed.values())) for owed in (self.owed, self.leaves) if owed]
-        return max(min(oldest), self.heard_ns) + STALL_NS if oldest else None
+        """Return when it will have kept us waiting for too long; None if it owes nothing."""
+        due: list[int] = []
+        if self.owed:
+            asked_ns = next(iter(self.owed.values()))
+            due.append(min(max(asked_ns, self.heard_ns) + STALL_NS, asked_ns + OWED_NS_MAX))
+        if self.leaves:
+            due.append(next(iter(self.leaves.values())) + STALL_NS)
+        return min(due, default=None)
 
 
 class Fetcher:
@@ -188,8 +197,8 @@ class Fetcher:
             What is wrong with it in every view; or whether it is the list we were looking for.
         """
         source = self._sources[peer]
-        source.leaves.pop(blob.id, None)
-        source.heard_ns = now_ns
+        if source.leaves.pop(blob.id, None) is not None:
+            source.heard_ns = now_ns
         if blob.leaves is None and blob.state is not State.LEAVES:
             return False
         if blob.leaves is not None:
@@ -266,13 +275,13 @@ class Fetcher:
     # ------------------------------------------------------------------------------- asking
 
     def tick(self, now_ns: int) -> None:
-        """Leave peers alone that are silent for too long, and ask again those that were."""
+        """Leave peers alone that kept us waiting for too long, and ask again those that did."""
         self._all_due = self._all_due or self._is_starved
         if self._wake_ns is None or now_ns < self._wake_ns:
             return
         self._wake_ns = None
         self.look_again()
-        for peer, source in self._sources.items():
+        for peer, source in tuple(self._sources.items()):
             at_ns = source.stalls_ns()
             if at_ns is not None and now_ns >= at_ns:
                 self._stalled(peer, source, now_ns)
@@ -282,7 +291,8 @@ class Fetcher:
                 self._wake_by(source.cool_until_ns)
 
     def _stalled(self, peer: bytes, source: _Source, now_ns: int) -> None:
-        """A peer owes and is silent: take back what it owes, and leave it alone."""
+        """A peer kept us waiting: take back what it owes, leave it alone, and ask it last."""
+        self._sources[peer] = self._sources.pop(peer)
         self._shared.counters.stalls += 1
         for identifier, index in source.owed:
             self._shared.send(peer, Indices(Kind.CANCEL, identifier, (index,)))

@@ -1,9 +1,9 @@
 """Every bound of the artefact exchange, with its unit and what it is for.
 
 What one peer can make a box hold: its `INTEREST_MAX` interests, `WINDOW_MAX` requests, two chunks
-on their way to it, and a bitmap of 1 KiB for each artefact that the box itself wants. What all
+on their way to it, and a bitmap of 384 B for each artefact that the box itself wants. What all
 peers together can: `WRITES_MAX` chunks that wait for the disk and `LOADS_MAX` that wait for the
-wire. What a frame can cost: one hash of 64 KiB, or one tree of `CHUNKS_MAX` leaves (8 ms), and the
+wire. What a frame can cost: one hash of 64 KiB, or one tree of `CHUNKS_MAX` leaves (3 ms), and the
 sender of a wrong list or chunk is not heard again.
 """
 
@@ -25,6 +25,7 @@ __all__ = [
     "LOADS_MAX",
     "LOADS_PER_PEER_MAX",
     "LOAD_SLOW_NS",
+    "OWED_NS_MAX",
     "REQUESTS_MAX",
     "RETRY_NS",
     "STALL_NS",
@@ -59,8 +60,8 @@ WRITES_MAX = 64
 LOADS_MAX = 64
 """Chunks read from the disk and not taken by the wire yet, 4 MiB."""
 LOADS_AHEAD_MAX = 4
-"""The same as long as the wire takes them quickly: 21 ms at 100 Mbit/s. With 20 instead, the
-last of a hundred boxes has its 10 MB a fifth later: see `bench/rollout.py`."""
+"""The same as long as the wire takes them quickly: 21 ms at 100 Mbit/s. With 20 instead, half of a
+hundred boxes have their 20 MB a fifth later, and the last a tenth: see `bench/rollout.py`."""
 LOAD_SLOW_NS = 200 * MS
 """A chunk that is on its way for longer than this no longer counts for that: its peer is slow."""
 LOADS_PER_PEER_MAX = 2
@@ -71,6 +72,8 @@ UNASKED_MAX = WINDOW_MAX
 """Chunks beyond those asked for on one connection; an honest peer never sends one."""
 STALL_NS = 10 * SECOND
 """A peer that owes chunks and sends none for this long is asked for nothing for a while."""
+OWED_NS_MAX = 60 * SECOND
+"""Likewise one that owes a chunk for this long and sends others: a window at 17 kB/s."""
 COOL_NS = 2 * SECOND
 """For how long, at first; it doubles with every stall in a row."""
 COOL_NS_MAX = 300 * SECOND

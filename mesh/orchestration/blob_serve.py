@@ -227,7 +227,8 @@ class Server:
         else:
             self.sent(job)
             self._refuse(job.peer, blob.id, job.index)
-            self._damaged(blob, job.index)
+            rotten = "no longer has the hash that it was stored with"
+            self._damaged(blob, job.index, rotten if data else "is not on the disk any more")
 
     def load_failed(self, job: Job) -> None:
         """The disk gave nothing."""
@@ -242,12 +243,12 @@ class Server:
         if client is not None and client.loading:
             client.loading -= 1
 
-    def _damaged(self, blob: Blob, index: int) -> None:
+    def _damaged(self, blob: Blob, index: int, what: str) -> None:
         """A chunk of ours rotted: a part is fetched again, a whole is given up and said to be."""
         blob.held &= ~(1 << index)
         if blob.state is State.COMPLETE:
             blob.state, blob.held = State.LOST, 0
-            blob.reason = f"chunk {index} no longer has the hash that it was stored with"
+            blob.reason = f"chunk {index} {what}"
             self._shared.effects.append(Lost(blob.reference, blob.reason))
         self.announce(blob)
 

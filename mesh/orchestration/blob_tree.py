@@ -35,6 +35,7 @@ __all__ = [
     "Reference",
     "leaf_hash",
     "leaves_of",
+    "reference_and_leaves_of",
     "reference_of",
     "tree_root",
 ]
@@ -46,10 +47,11 @@ HASH_SIZE = 32
 """Bytes of SHA-256."""
 CHUNK_SIZE = 64 * 1024
 """Bytes of every chunk but the last: 5 ms on a link of 100 Mbit/s, one noise message."""
-SIZE_MAX = 512 * 1024 * 1024
-"""Bytes of an artefact; detectors for edge boxes have 5 to 100 MB."""
+SIZE_MAX = 192 * 1024 * 1024
+"""Bytes of an artefact: what a box can open, `inference.artifact.ARTIFACT_SIZE_MAX`. Said once more
+here, as reaching for that would load the libraries of inference into every command."""
 CHUNKS_MAX = SIZE_MAX // CHUNK_SIZE
-"""Chunks of an artefact; their leaves take 256 KiB."""
+"""Chunks of an artefact; their leaves take 96 KiB."""
 
 _LEAF = b"\0"
 _NODE = b"\1"
@@ -134,6 +136,16 @@ def reference_of(data: Bytes) -> Reference:
     Raises:
         InvalidReferenceError: it is empty, or larger than `SIZE_MAX`.
     """
+    return reference_and_leaves_of(data)[0]
+
+
+def reference_and_leaves_of(data: Bytes) -> tuple[Reference, bytes]:
+    """Return the true reference of an artefact and its list of leaves, hashed once for both.
+
+    Raises:
+        InvalidReferenceError: it is empty, or larger than `SIZE_MAX`.
+    """
     if not 1 <= len(data) <= SIZE_MAX:
         raise InvalidReferenceError(f"{len(data)} bytes: expected 1 to {SIZE_MAX}")
-    return Reference(sha256(data).digest(), len(data), tree_root(leaves_of(data)))
+    leaves = leaves_of(data)
+    return Reference(sha256(data).digest(), len(data), tree_root(leaves)), leaves

@@ -143,7 +143,7 @@ class Exchange:
             return []
         jobs = self._shared.jobs
         for ticket, job in tuple(jobs.items()):
-            if job.work is Work.SEND and job.peer == peer:
+            if job.work in (Work.SEND, Work.LOAD) and job.peer == peer:
                 del jobs[ticket]
                 self._server.sent(job)
         self._fetcher.peer_removed(peer)

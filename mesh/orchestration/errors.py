@@ -6,7 +6,8 @@ OrchestrationError
 ├── InvalidCohortError   bytes that are no list of names, or not the list that an intent names
 ├── InvalidReportError   a report that cannot be written down
 ├── InvalidHaltError     a halt that would prove nothing
-└── InvalidMemoryError   bytes that are no memory of a conductor
+├── InvalidMemoryError   bytes that are no memory of a conductor
+└── BlobError            of the exchange of artefacts; `blob_errors` draws its branches
 
 What peers write never raises: bytes of theirs that are no record are `None`, and fold as nothing.
 """

@@ -16,9 +16,9 @@ from mesh.net.memory import MemoryFabric
 from mesh.net.streams import Network, OpenNetwork, Stream
 from mesh.node.blobs import BlobShell, Outcome
 from mesh.node.blobstore import BlobStore
-from mesh.orchestration.blob_effects import Complete, Failed
+from mesh.orchestration.blob_effects import Complete, Failed, Lost
 from mesh.orchestration.blob_frames import BLOB_PROTOCOL
-from mesh.orchestration.blob_limits import ExchangeLimits
+from mesh.orchestration.blob_limits import BLOBS_MAX, ExchangeLimits
 from mesh.orchestration.blob_transfer import State
 from mesh.orchestration.blob_tree import CHUNK_SIZE, Reference, leaves_of, reference_of
 from mesh.orchestration.blobs import Exchange
@@ -193,6 +193,67 @@ async def test_a_reference_that_contradicts_itself_blames_no_peer(opener: Opener
             assert "must sign a true one" in outcome.reason
             assert not b.blamed
             assert b.store.used() == 0
+
+
+async def test_a_box_with_many_artefacts_starts_and_has_room_for_more(opener: Opener) -> None:
+    with trio.fail_after(LIMIT_S):
+        async with opener.box("a") as a:
+            for number in range(BLOBS_MAX + 1):
+                a.store.put(number.to_bytes(2, "big"))
+            last = a.store.put(DATA)[0]
+        async with opener.box("a") as a, opener.box("b") as b:
+            assert last in [progress.reference for progress in a.exchange.progress()]
+            for number in range(BLOBS_MAX // 2):
+                a.shell.want(reference_of(number.to_bytes(2, "big")))
+            await b.link(a)
+            b.shell.want(REFERENCE)
+            await eventually(lambda: b.is_complete, LIMIT_S)
+            await eventually(lambda: len(a.outcomes) >= BLOBS_MAX // 2 - 1, LIMIT_S)
+            assert all(isinstance(outcome, Complete) for outcome in a.outcomes)
+
+
+async def test_what_rotted_is_fetched_again_and_passed_on(opener: Opener) -> None:
+    with trio.fail_after(LIMIT_S):
+        async with AsyncExitStack() as stack:
+            first, middle, last = [await stack.enter_async_context(opener.box(n)) for n in "abc"]
+            for box in (first, middle):
+                box.shell.have(*box.store.put(DATA))
+            path = middle.store._path(REFERENCE, "blob")
+            content = bytearray(path.read_bytes())
+            content[7 * CHUNK_SIZE] ^= 1
+            path.write_bytes(content)
+            await last.link(middle)
+            last.shell.want(REFERENCE)
+            await eventually(
+                lambda: any(isinstance(outcome, Lost) for outcome in middle.outcomes), LIMIT_S
+            )
+            middle.shell.want(REFERENCE)
+            await middle.link(first)
+            await eventually(lambda: middle.is_complete and last.is_complete, LIMIT_S)
+            assert first.exchange.statistics().bytes_served == CHUNK_SIZE
+            assert middle.store.load(REFERENCE.digest) == DATA
+            assert sum(isinstance(outcome, Lost) for outcome in middle.outcomes) == 1
+            assert not any(box.blamed for box in (first, middle, last))
+
+
+async def test_what_the_store_gave_up_for_room_is_announced_no_more(opener: Opener) -> None:
+    with trio.fail_after(LIMIT_S):
+        async with opener.box("a") as a, opener.box("b") as b:
+            a.shell.have(*a.store.put(DATA))
+            kept, leaves = a.store.put(b"something else")
+            a.shell.have(kept, leaves)
+            a.store.pin([kept.digest])
+            a.store._remove(next(iter(a.store._unneeded()))[0].stem)
+            await b.link(a)
+            b.shell.want(REFERENCE)
+            await eventually(lambda: bool(a.outcomes), LIMIT_S)
+            (outcome,) = a.outcomes
+            assert isinstance(outcome, Lost)
+            assert "not on the disk any more" in outcome.reason
+            await eventually(lambda: not b.exchange.progress()[0].sources, LIMIT_S)
+            b.shell.want(kept)
+            await eventually(lambda: Complete(kept) in b.outcomes, LIMIT_S)
+            assert not a.exchange.statistics().disk_failures
 
 
 async def test_a_babbler_is_blamed_and_costs_nobody_else(opener: Opener) -> None:

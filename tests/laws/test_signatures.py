@@ -104,15 +104,7 @@ SPOILINGS: tuple[Spoil, ...] = (
 
 def admitted(wires: list[bytes]) -> list[Entry]:
     """Return what comes in by the door: it parses, and its signature is good."""
-    found: list[Entry] = []
-    for wire in wires:
-        try:
-            entry = parse_entry(wire)
-        except InvalidEntryError:
-            continue
-        if verify_entry(entry):
-            found.append(entry)
-    return found
+    return [entry for entry in parsed(wires) if verify_entry(entry)]
 
 
 def parsed(wires: list[bytes]) -> list[Entry]:

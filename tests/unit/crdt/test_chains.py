@@ -116,6 +116,11 @@ def test_a_chain_reaches_nobody_beyond_what_its_links_may_grant() -> None:
     beside = fleet.write("box", grant("evil", "city/elsewhere", 4, 1, []), inc=8)
     for last in (senior, beside):
         assert not chain_reaches(bare, [made["steward"], made["box"], last], public("evil"))
+    caps = [*box_of("city/n/evil")]
+    for lane in Lane:
+        stray = fleet.write("steward", grant("evil", "city/n/evil", 3, 1, caps), lane=lane, inc=9)
+        reaches = chain_reaches(bare, [made["steward"], stray], public("evil"))
+        assert reaches == (lane is Lane.AUTH), "elsewhere it grants nothing"
     foreign, others = Fleet(roots=2), world()[1]
     foreign.declare(grant("bank", "a", 1, 1, steward_of("a", "city")))
     alien = replica_of(foreign)

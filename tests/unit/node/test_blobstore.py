@@ -49,8 +49,8 @@ def part(store: BlobStore) -> Path:
 
 
 def test_what_is_put_is_loaded_found_and_read(store: BlobStore) -> None:
-    assert store.put(DATA) == REFERENCE
-    assert store.put(DATA) == REFERENCE
+    assert store.put(DATA) == (REFERENCE, LEAVES)
+    assert store.put(DATA) == (REFERENCE, LEAVES)
     assert store.load(REFERENCE.digest) == DATA
     assert store.found(REFERENCE) == Found(LEAVES, ALL, is_complete=True)
     assert store.complete() == ((REFERENCE, LEAVES),)
@@ -106,6 +106,68 @@ def test_only_proven_chunks_are_held(data: st.DataObject) -> None:
         whole = held == ALL
         verdict = store.seal(REFERENCE)
         assert verdict == Sealed(is_complete=whole, damaged=0 if whole else ALL & ~held)
+
+
+@given(
+    st.sets(st.integers(0, len(DATA) - 1), max_size=4),
+    st.sampled_from(["resumed", "put"]),
+    st.booleans(),
+)
+def test_what_rots_is_mended_and_never_taken_for_whole(
+    rotten: set[int], how: str, is_list_lost: bool
+) -> None:
+    with TemporaryDirectory() as folder:
+        store = BlobStore(Path(folder), quota=len(DATA))
+        store.put(DATA)
+        (blob,) = Path(folder).glob("*.blob")
+        content = bytearray(blob.read_bytes())
+        for at in rotten:
+            content[at] ^= 1
+        blob.write_bytes(content)
+        if is_list_lost:
+            next(Path(folder).glob("*.leaves")).unlink()
+        if how == "put":
+            store.put(DATA)
+        else:
+            lost = {at // CHUNK_SIZE for at in rotten}
+            held = ALL & ~sum(1 << index for index in lost)
+            found = store.found(REFERENCE)
+            if is_list_lost and lost:
+                assert found == Found()
+                store.begin(REFERENCE, LEAVES)
+                lost = set(range(CHUNKS))
+            else:
+                assert found == Found(LEAVES, held, is_complete=not lost)
+            assert lost or found.is_complete
+            write(store, *lost)
+            assert store.seal(REFERENCE) == Sealed(is_complete=True)
+        assert store.found(REFERENCE) == Found(LEAVES, ALL, is_complete=True)
+        assert store.complete() == ((REFERENCE, LEAVES),)
+        assert store.load(REFERENCE.digest) == DATA
+        assert store.used() == len(DATA)
+        assert not list(Path(folder).glob("*.part"))
+
+
+def test_what_is_put_while_it_is_fetched_needs_no_part_any_more(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path, quota=len(DATA))
+    store.pin([])
+    store.begin(REFERENCE, LEAVES)
+    write(store, 1)
+    store.put(DATA)
+    assert store.used() == len(DATA)
+    assert store.found(REFERENCE).is_complete
+    store.put(made(1))
+    assert [reference for reference, _ in store.complete()] == [reference_of(made(1))]
+
+
+def test_what_was_used_last_comes_first(store: BlobStore) -> None:
+    references = [store.put(made(number))[0] for number in range(4)]
+    for reference, age in zip(references, (3, 1, 4, 2), strict=True):
+        os.utime(store._path(reference, "blob"), (age, age))
+    ages = [references.index(reference) for reference, _ in store.complete()]
+    assert ages == [2, 0, 3, 1]
+    store.load(references[1].digest)
+    assert store.complete()[0][0] == references[1]
 
 
 def test_leaves_or_a_part_that_are_torn_are_begun_anew(store: BlobStore) -> None:
@@ -189,7 +251,7 @@ def test_without_pins_nothing_is_removed(tmp_path: Path) -> None:
 
 def test_what_was_loaded_longest_ago_goes_first_and_what_is_pinned_stays(tmp_path: Path) -> None:
     store = BlobStore(tmp_path, quota=3500)
-    references = [store.put(made(number)) for number in range(3)]
+    references = [store.put(made(number))[0] for number in range(3)]
     for age, (path, _) in enumerate(store._files("blob")):
         os.utime(path, (age, age))
     store.load(references[0].digest)
@@ -219,20 +281,40 @@ def test_a_part_is_kept_until_it_is_released(tmp_path: Path) -> None:
 
 @given(
     st.lists(
-        st.tuples(st.integers(1, 9), st.integers(1, 40), st.sets(st.integers(1, 9))), max_size=25
+        st.tuples(
+            st.sampled_from(["put new", "put", "begin", "fetch", "release"]),
+            st.integers(1, 4),
+            st.sampled_from([7, 30, 40]),
+            st.sets(st.integers(1, 4)),
+        ),
+        max_size=25,
     )
 )
-def test_the_quota_holds_and_pinned_ones_stay(history: list[tuple[int, int, set[int]]]) -> None:
+def test_the_quota_holds_and_pinned_ones_stay(
+    history: list[tuple[str, int, int, set[int]]],
+) -> None:
     with TemporaryDirectory() as folder:
         store, kept = BlobStore(Path(folder), quota=100), dict[int, bytes]()
-        for number, size, pinned in history:
+        for what, number, size, pinned in history:
+            data = made(number, size)
+            if what != "put new":
+                data = kept.get(number, data)
+            reference, leaves = reference_of(data), leaves_of(data)
             store.pin([reference_of(kept[other]).digest for other in pinned if other in kept])
             before = {reference.digest for reference, _ in store.complete()}
             try:
-                store.put(made(number, size))
-                kept[number] = made(number, size)
+                if what in ("put", "put new"):
+                    assert store.put(data) == (reference, leaves)
+                elif what == "release":
+                    store.release(reference.digest)
+                elif not store.found(reference).is_complete:
+                    store.begin(reference, leaves)
+                    if what == "fetch":
+                        store.write(reference, 0, data)
+                        assert store.seal(reference).is_complete
+                kept[number] = data
             except BlobStoreFullError:
-                assert size > 100 - store.used()
+                assert len(data) > 100 - store.used()
             after = {reference.digest for reference, _ in store.complete()}
             for other in pinned & kept.keys() - {number}:
                 digest = reference_of(kept[other]).digest

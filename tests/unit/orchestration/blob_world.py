@@ -4,7 +4,7 @@ A hostile box runs an ordinary exchange; what it says is bent on the way out, so
 deeply as an honest one. Everything that happens is chosen by one source of randomness.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from enum import Enum
 from random import Random
@@ -29,19 +29,26 @@ from mesh.orchestration.blob_frames import (
     BLOB_FRAME_SIZE_MAX,
     Chunk,
     Hold,
+    Indices,
+    Kind,
     Leaves,
     decode_frame,
     encode_frame,
 )
-from mesh.orchestration.blob_limits import ExchangeLimits
+from mesh.orchestration.blob_limits import STALL_NS, ExchangeLimits
 from mesh.orchestration.blob_transfer import State
 from mesh.orchestration.blob_tree import CHUNK_SIZE, Reference, leaves_of, reference_of, tree_root
 from mesh.orchestration.blobs import Exchange
+from mesh.units import SECOND
 
 CHUNKS = 5
 DATA = b"".join(bytes([17 * index + 1]) * CHUNK_SIZE for index in range(CHUNKS))[:-1000]
 REFERENCE = reference_of(DATA)
 LEAVES = leaves_of(DATA)
+OTHER = reference_of(b"of no interest")
+OTHER_LEAVES = leaves_of(b"of no interest")
+TRICKLE_NS = STALL_NS - SECOND
+"""Just often enough not to be silent for too long."""
 
 
 def chunk(index: int) -> bytes:
@@ -56,6 +63,7 @@ class Vice(Enum):
     FORGE = "sends wrong leaves, and no chunk"
     MUTE = "promises everything and sends nothing"
     BABBLE = "sends bytes that are no frames"
+    TRICKLE = "keeps the list and one chunk back, and always sends something else in time"
 
 
 class Disk:
@@ -72,6 +80,9 @@ class Disk:
         if leaves is None:
             return Found()
         held = sum(1 << i for i in range(reference.chunks) if (reference.id, i) in self.chunks)
+        is_whole = held == (1 << reference.chunks) - 1
+        if not is_whole:
+            self.complete.pop(reference.id, None)
         return Found(leaves, held, reference.id in self.complete)
 
 
@@ -100,12 +111,22 @@ class World:
         self.boxes = [Box(bytes([number]) * 32, vice) for number, vice in enumerate(vices)]
         self.by_name = {box.name: box for box in self.boxes}
         self.wires: dict[tuple[bytes, bytes], deque[bytes]] = {}
+        self.asks: dict[tuple[bytes, bytes], Counter[tuple[bytes, int]]] = {}
+        """By server and client, what was asked for since they were linked and was not sent."""
+        self.kept: dict[tuple[bytes, bytes], list[Chunk]] = {}
+        """Likewise, what one that trickles has not sent yet; the first never."""
+        self.trickle_ns = TRICKLE_NS
         for box in self.boxes:
-            box.exchange = Exchange(self.limits, self.rng)
+            self._start(box)
 
     @property
     def honest(self) -> list[Box]:
         return [box for box in self.boxes if box.vice is Vice.NONE]
+
+    def _start(self, box: Box) -> None:
+        box.exchange = Exchange(self.limits, self.rng)
+        if any(other.vice is Vice.TRICKLE for other in self.boxes):
+            box.exchange.have(OTHER, OTHER_LEAVES, self.now_ns)
 
     # ------------------------------------------------------------------------------- commands
 
@@ -125,6 +146,8 @@ class World:
             return
         self.wires[a.name, b.name] = deque()
         self.wires[b.name, a.name] = deque()
+        for ends in ((a.name, b.name), (b.name, a.name)):
+            self.asks[ends], self.kept[ends] = Counter(), []
         self._perform(a, a.exchange.peer_added(b.name, self.now_ns))
         self._perform(b, b.exchange.peer_added(a.name, self.now_ns))
 
@@ -140,13 +163,21 @@ class World:
         for other in near:
             self.unlink(box, other)
         box.work.clear()
-        box.exchange = Exchange(self.limits, self.rng)
+        self._start(box)
         for reference in box.wants.values():
             self._perform(box, box.exchange.want(reference, self.now_ns))
         for other in near:
             self.link(box, other)
 
+    def lose(self, box: Box, index: int, reference: Reference = REFERENCE) -> None:
+        """Take a chunk from the disk of a box that does not know, if another honest one has it."""
+        others = [other for other in self.honest if other is not box]
+        if any((reference.id, index) in other.disk.chunks for other in others):
+            box.disk.chunks.pop((reference.id, index), None)
+
     def tick(self) -> None:
+        if self.now_ns >= self.trickle_ns:
+            self._trickle()
         for box in self.boxes:
             self._perform(box, box.exchange.tick(self.now_ns))
 
@@ -174,6 +205,7 @@ class World:
             if self.step():
                 continue
             due = [box.exchange.deadline_ns() for box in self.boxes]
+            due += [self.trickle_ns] if self._is_trickling() else []
             at_ns = min((at for at in due if at is not None), default=None)
             if at_ns is None or at_ns > end_ns:
                 return
@@ -182,10 +214,32 @@ class World:
             self.tick()
         raise AssertionError(f"not at rest after {steps_max} steps")
 
+    def _is_trickling(self) -> bool:
+        """Whether somebody waits for one that trickles."""
+        return any(
+            self.by_name[liar].vice is Vice.TRICKLE
+            and any(b.is_wanted for b in self.by_name[peer].exchange._shared.blobs.values())
+            for liar, peer in self.wires
+        )
+
+    def _trickle(self) -> None:
+        """Let those that keep something back send something else."""
+        self.trickle_ns = self.now_ns + TRICKLE_NS
+        for (liar, peer), wire in self.wires.items():
+            if self.by_name[liar].vice is Vice.TRICKLE:
+                frame = encode_frame(Leaves(OTHER.id, OTHER_LEAVES))
+                if len(self.kept[liar, peer]) > 1:
+                    frame += encode_frame(self.kept[liar, peer].pop())
+                wire.extend(FrameReader(BLOB_FRAME_SIZE_MAX).feed(frame))
+
     def _deliver(self, sender: bytes, receiver: bytes, frame: bytes) -> None:
         box = self.by_name[receiver]
         if box.vice is Vice.NONE and self._must_blame(box, sender, frame):
             box.to_blame[sender] = None
+        if self.by_name[sender].vice is not Vice.BABBLE:
+            message = decode_frame(frame)
+            if isinstance(message, Indices) and message.kind is Kind.ASK:
+                self.asks[receiver, sender].update((message.id, i) for i in message.indices)
         self._perform(box, box.exchange.receive(sender, frame, self.now_ns))
 
     def _must_blame(self, box: Box, sender: bytes, frame: bytes) -> bool:
@@ -210,8 +264,9 @@ class World:
                     box.completed.append(reference.id)
                 case Failed(_, reason):
                     box.failed.append(reason)
-                case Lost(_, reason):
+                case Lost(reference, reason):
                     box.lost.append(reason)
+                    self.want(box, reference)
                 case Penalise(peer, reason):
                     box.blamed[peer] = reason
                 case _:
@@ -221,15 +276,32 @@ class World:
         wire = self.wires.get((box.name, send.peer))
         if wire is not None:
             for frame in FrameReader(BLOB_FRAME_SIZE_MAX).feed(send.data):
-                wire.extend(self._bend(box, frame))
+                if box.vice is Vice.NONE:
+                    self._check_asked(box, send.peer, frame)
+                wire.extend(self._bend(box, send.peer, frame))
         if send.ticket:
             box.work.append(send)
 
-    def _bend(self, box: Box, frame: bytes) -> list[bytes]:
+    def _check_asked(self, box: Box, peer: bytes, frame: bytes) -> None:
+        """Nothing honest goes out for which nobody asked on this very connection."""
+        message = decode_frame(frame)
+        if isinstance(message, Chunk):
+            asks = self.asks[box.name, peer]
+            assert asks[message.id, message.index], f"chunk {message.index} that nobody asked for"
+            asks[message.id, message.index] -= 1
+
+    def _bend(self, box: Box, peer: bytes, frame: bytes) -> list[bytes]:
         """What a box says instead of a frame."""
         if box.vice is Vice.BABBLE:
             return [b"\xff" + frame[1:]]
         message = decode_frame(frame)
+        if box.vice is Vice.TRICKLE and isinstance(message, Leaves):
+            return []
+        if box.vice is Vice.TRICKLE and isinstance(message, Chunk):
+            kept = self.kept[box.name, peer]
+            if not kept or kept[0].index != message.index:
+                kept.append(message)
+            return []
         if box.vice is Vice.MUTE and isinstance(message, Chunk | Leaves):
             return []
         if box.vice is Vice.FORGE and isinstance(message, Chunk):
@@ -267,10 +339,7 @@ class World:
                 effects = exchange.stored(ticket, self.now_ns)
             case Load(ticket, reference, index):
                 data = disk.chunks.get((reference.id, index))
-                if data is None:
-                    effects = exchange.failed(ticket, "it is not there", self.now_ns)
-                else:
-                    effects = exchange.loaded(ticket, data, self.now_ns)
+                effects = exchange.loaded(ticket, data or b"", self.now_ns)
             case Seal(ticket, reference):
                 effects = exchange.sealed(ticket, self._seal(disk, reference), self.now_ns)
             case _:
@@ -278,12 +347,13 @@ class World:
         self._perform(box, effects)
 
     def _seal(self, disk: Disk, reference: Reference) -> Sealed:
-        whole = b"".join(disk.chunks[reference.id, i] for i in range(reference.chunks))
+        chunks = [disk.chunks.get((reference.id, i), b"") for i in range(reference.chunks)]
+        whole = b"".join(chunks)
         damaged = 0
         for index in range(reference.chunks):
-            if disk.chunks[reference.id, index] != chunk(index):
+            if chunks[index] != chunk(index):
                 damaged |= 1 << index
-                del disk.chunks[reference.id, index]
+                disk.chunks.pop((reference.id, index), None)
         if reference_of(whole).digest != reference.digest:
             return Sealed(is_complete=False, damaged=damaged)
         disk.complete[reference.id] = None

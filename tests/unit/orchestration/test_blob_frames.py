@@ -109,7 +109,7 @@ HEAD = bytes(32)
         (b"\x0a" + HEAD, "kind 10"),
         (b"\0" + HEAD + b"x", "WANT with a body of 1"),
         (b"\2" + HEAD, "HOLD of 0"),
-        (b"\2" + HEAD + bytes(CHUNKS_MAX // 8 + 1), "HOLD of 1025"),
+        (b"\2" + HEAD + bytes(CHUNKS_MAX // 8 + 1), f"HOLD of {CHUNKS_MAX // 8 + 1}"),
         (b"\3" + HEAD, "GAIN of 0"),
         (b"\3" + HEAD + b"\0\1\0\0", "out of order"),
         (b"\3" + HEAD + b"\0\1\0\1", "twice"),

@@ -1,15 +1,43 @@
 """Links, losses, liars, restarts: whoever can be served is served, and only liars are blamed."""
 
-from hypothesis import event, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from mesh.orchestration.blob_limits import ExchangeLimits
+from mesh.units import SECOND
 from tests.unit.orchestration.blob_world import CHUNKS, REFERENCE, Box, Vice, World, chunk
 
 BOXES = 5
 numbers = st.integers(0, BOXES - 1)
 rates = st.sampled_from([None, None, 100_000, 10_000_000])
+LIARS = [vice for vice in Vice if vice is not Vice.NONE]
+WAIT_NS = 1800 * SECOND
+"""Most that the worst four liars may cost: some of them are asked first, each once for a chunk."""
+
+
+@given(
+    st.integers(0, 2**32),
+    st.lists(st.sampled_from(LIARS), min_size=1, max_size=4),
+    st.booleans(),
+    st.sets(st.integers(0, CHUNKS - 1), max_size=CHUNKS - 1),
+)
+def test_one_honest_source_is_enough(
+    seed: int, vices: list[Vice], is_last: bool, held: set[int]
+) -> None:
+    """Whatever all others hold back, and whatever they send instead."""
+    world = World(seed, [Vice.NONE, Vice.NONE, *vices])
+    wanter, source, *liars = world.boxes
+    for box in (source, *liars):
+        world.give(box, list(range(CHUNKS)))
+    if held:
+        world.give(wanter, sorted(held))
+    world.want(wanter)
+    for box in (*liars, source) if is_last else (source, *liars):
+        world.link(wanter, box)
+    world.settle()
+    assert wanter.completed == [REFERENCE.id]
+    assert world.now_ns <= WAIT_NS
 
 
 class Swarm(RuleBasedStateMachine):
@@ -42,6 +70,15 @@ class Swarm(RuleBasedStateMachine):
     def unlink(self, a: int, b: int) -> None:
         self.world.unlink(self.box(a), self.box(b))
 
+    @rule(pick=st.integers(0, 99))
+    def flap(self, pick: int) -> None:
+        """A link that breaks and stands again at once, before anybody is done with the old one."""
+        if self.world.wires:
+            ends = list(self.world.wires)[pick % len(self.world.wires)]
+            a, b = (self.world.by_name[name] for name in ends)
+            self.world.unlink(a, b)
+            self.world.link(a, b)
+
     @rule(number=numbers)
     def want(self, number: int) -> None:
         self.world.want(self.box(number))
@@ -56,6 +93,12 @@ class Swarm(RuleBasedStateMachine):
     @rule(number=numbers)
     def restart(self, number: int) -> None:
         self.world.restart(self.box(number))
+
+    @rule(number=numbers, index=st.integers(0, CHUNKS - 1))
+    def lose(self, number: int, index: int) -> None:
+        """A disk that gives up a chunk and tells nobody."""
+        if self.box(number).vice is Vice.NONE:
+            self.world.lose(self.box(number), index)
 
     @rule(number=numbers, is_full=st.booleans())
     def fill_disk(self, number: int, is_full: bool) -> None:
@@ -97,9 +140,9 @@ class Swarm(RuleBasedStateMachine):
             a.disk.is_full = False
             for b in world.boxes:
                 world.link(a, b)
-        held = {index for box in world.honest if box.wants for (_, index) in box.disk.chunks}
         wanters = [box for box in world.honest if box.wants]
         world.settle()
+        held = {index for box in wanters for (_, index) in box.disk.chunks}
         self.only_right_bytes_are_stored()
         self.no_honest_box_is_blamed()
         self.every_provable_liar_is_blamed()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inference.artifact import ARTIFACT_SIZE_MAX
 from mesh.orchestration.blob_errors import InvalidReferenceError
 from mesh.orchestration.blob_tree import (
     CHUNK_SIZE,
@@ -82,6 +83,10 @@ def test_the_id_binds_all_three() -> None:
     ]
     assert len({base.id, *(other.id for other in others)}) == 4
     assert Reference(bytes(32), 5, bytes(32)).id == base.id
+
+
+def test_what_is_exchanged_is_what_a_box_can_open() -> None:
+    assert SIZE_MAX == ARTIFACT_SIZE_MAX
 
 
 def test_the_largest_has_the_most_chunks() -> None:

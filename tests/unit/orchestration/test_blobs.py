@@ -1,5 +1,6 @@
 """The exchange by cases: limits, rates, silence, disks that refuse or rot, false frames."""
 
+from collections import Counter
 from random import Random
 from typing import TypeVar
 
@@ -44,6 +45,7 @@ from mesh.orchestration.blob_limits import (
     LOADS_AHEAD_MAX,
     LOADS_MAX,
     LOADS_PER_PEER_MAX,
+    OWED_NS_MAX,
     REQUESTS_MAX,
     RETRY_NS,
     STALL_NS,
@@ -58,7 +60,18 @@ from mesh.orchestration.blob_transfer import Blob, State, bits
 from mesh.orchestration.blob_tree import CHUNK_SIZE, Reference, leaves_of, reference_of
 from mesh.orchestration.blobs import Exchange
 from mesh.units import SECOND
-from tests.unit.orchestration.blob_world import CHUNKS, DATA, LEAVES, REFERENCE, Vice, World, chunk
+from tests.unit.orchestration.blob_world import (
+    CHUNKS,
+    DATA,
+    LEAVES,
+    OTHER,
+    OTHER_LEAVES,
+    REFERENCE,
+    TRICKLE_NS,
+    Vice,
+    World,
+    chunk,
+)
 
 FULL = (1 << CHUNKS) - 1
 LARGE = b"".join(number.to_bytes(2, "big") * (CHUNK_SIZE // 2) for number in range(300))
@@ -297,6 +310,53 @@ def test_what_is_asked_twice_or_cancelled_is_sent_once_or_not() -> None:
     assert exchange.statistics().bytes_served == 2 * CHUNK_SIZE
 
 
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("ask"), st.sets(st.integers(0, 9), min_size=1, max_size=4)),
+            st.tuples(st.sampled_from(["flap", "read", "written"]), st.integers(0, 9)),
+        ),
+        max_size=40,
+    )
+)
+def test_nothing_of_an_old_link_goes_out_on_the_next(history: list[tuple[str, object]]) -> None:
+    """Links break and stand again while the disk and the wire are at work for the one before."""
+    exchange = holder(None, A)
+    asks: Counter[int] = Counter()
+    loads: list[Load] = []
+    sends: list[Send] = []
+    under_way = 0
+    for what, value in (*history, ("flap", 0), ("ask", {1, 2, 3})):
+        effects: list[BlobEffect] = []
+        if what == "ask" and isinstance(value, set):
+            asks.update(value)
+            effects = exchange.receive(A, ask(*value), 0)
+        elif what == "flap":
+            effects = exchange.peer_removed(A, 0)
+            assert not of(effects, Load)
+            asks.clear()
+            under_way = 0
+            effects += exchange.peer_added(A, 0)
+        elif what == "read" and loads:
+            load = loads.pop(int(str(value)) % len(loads))
+            effects = exchange.loaded(load.ticket, large_chunk(load.index), 0)
+        elif what == "written" and sends:
+            send = sends.pop(int(str(value)) % len(sends))
+            before = exchange.statistics().jobs
+            effects = exchange.sent(send.ticket, 0)
+            under_way -= before > exchange.statistics().jobs - len(of(effects, Load))
+        for send in of(effects, Send):
+            frame = decode_frame(FrameReader(BLOB_FRAME_SIZE_MAX).feed(send.data)[0])
+            if isinstance(frame, Chunk):
+                assert asks[frame.index], f"nobody asked for chunk {frame.index} on this link"
+                asks[frame.index] -= 1
+                sends.append(send)
+        loads += of(effects, Load)
+        under_way += len(of(effects, Load))
+        assert under_way <= LOADS_PER_PEER_MAX
+    assert under_way == LOADS_PER_PEER_MAX, "what a link that ended took is free again"
+
+
 def test_what_went_out_least_often_goes_out_next() -> None:
     exchange = holder(None, A, B)
     loads = of(exchange.receive(A, ask(1, 2), 0), Load)
@@ -411,6 +471,65 @@ def test_a_late_answer_is_still_good() -> None:
     exchange.tick(STALL_NS)
     assert of(exchange.receive(A, send_chunk(index), STALL_NS), Store)
     assert exchange.statistics().unasked == 1
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [
+        body(Leaves(OTHER.id, OTHER_LEAVES)),
+        body(Leaves(LARGE_REFERENCE.id, LARGE_LEAVES)),
+        send_chunk(1),
+    ],
+    ids=["a list of what is here", "a large list", "a chunk"],
+)
+def test_a_list_that_is_kept_back_is_asked_of_another_whatever_comes_instead(
+    instead: bytes,
+) -> None:
+    exchange = Exchange(ExchangeLimits(), Random(1))
+    exchange.have(OTHER, OTHER_LEAVES, 0)
+    exchange.have(LARGE_REFERENCE, LARGE_LEAVES, 0)
+    (resume,) = of(exchange.want(REFERENCE, 0), Resume)
+    exchange.resumed(resume.ticket, Found(), 0)
+    exchange.peer_added(A, 0)
+    assert said(exchange.receive(A, hold(REFERENCE), 0))
+    exchange.peer_added(B, 0)
+    assert not said(exchange.receive(B, hold(REFERENCE), 0))
+    exchange.receive(A, instead, TRICKLE_NS)
+    assert exchange.deadline_ns() == STALL_NS
+    assert said(exchange.tick(STALL_NS)) == [(B, Note(Kind.ASK_LEAVES, REFERENCE.id))]
+    assert exchange.statistics().stalls == 1
+    assert exchange.statistics().penalties == 0
+
+
+@pytest.mark.parametrize("count", [2, 4, 6])
+def test_a_chunk_that_all_but_one_keep_back_is_asked_of_that_one(count: int) -> None:
+    """They fill every place in the endgame, and send good chunks in time, in turns for ever."""
+    liars = [bytes([number]) * 32 for number in range(count)]
+    exchange = Exchange(ExchangeLimits(), Random(1))
+    (resume,) = of(exchange.want(LARGE_REFERENCE, 0), Resume)
+    full = (1 << LARGE_REFERENCE.chunks) - 1
+    exchange.resumed(resume.ticket, Found(LARGE_LEAVES, full & ~0b1), 0)
+    owing: dict[bytes, None] = {}
+    for peer in (*liars, B):
+        exchange.peer_added(peer, 0)
+        if asked(exchange.receive(peer, hold(), 0), peer):
+            owing[peer] = None
+    assert list(owing) == liars[:2]
+    now_ns = 0
+    while B not in owing:
+        now_ns += SECOND
+        assert now_ns <= count // 2 * (OWED_NS_MAX + SECOND)
+        effects = exchange.tick(now_ns)
+        for peer in tuple(owing) if now_ns % TRICKLE_NS == 0 else ():
+            effects += exchange.receive(peer, send_chunk(1), now_ns)
+        for peer in (*liars, B):
+            frames = [frame for to, frame in said(effects) if to == peer]
+            if any(isinstance(frame, Indices) and frame.kind is Kind.CANCEL for frame in frames):
+                del owing[peer]
+            if asked(effects, peer):
+                owing[peer] = None
+    assert exchange.statistics().penalties == 0
+    assert of(exchange.receive(B, send_chunk(0), now_ns), Store)
 
 
 def test_a_refusal_lets_the_chunk_be_asked_for_elsewhere() -> None:
@@ -576,6 +695,17 @@ def test_a_chunk_that_cannot_be_read_is_refused() -> None:
     (load,) = of(exchange.receive(A, ask(7), 0), Load)
     effects = exchange.failed(load.ticket, "no", 0)
     assert said(effects) == [(A, Indices(Kind.REFUSE, LARGE_REFERENCE.id, (7,)))]
+
+
+def test_a_chunk_that_is_gone_is_not_said_to_be_here_any_more() -> None:
+    exchange = holder(None, A, B)
+    (load,) = of(exchange.receive(A, ask(7), 0), Load)
+    effects = exchange.loaded(load.ticket, b"", 0)
+    assert of(effects, Lost)[0].reason == "chunk 7 is not on the disk any more"
+    assert {peer for peer, frame in said(effects) if frame == Hold(LARGE_REFERENCE.id, 0, 38)} == {
+        A,
+        B,
+    }
 
 
 def test_chunks_damaged_before_the_seal_are_fetched_again() -> None:
