@@ -16,6 +16,7 @@ JUDGED = (FOLD, HISTORIES)
 
 GATE = "mesh/orchestration/gate.py"
 OPENING = "mesh/orchestration/opening.py"
+CHORES = "mesh/orchestration/chores.py"
 CONDUCTOR = "mesh/orchestration/conductor.py"
 ROLLOUTS = "mesh/orchestration/rollouts.py"
 SIGHT = "mesh/orchestration/sight.py"
@@ -296,6 +297,79 @@ BOXES = (
         "    if rollouts.is_withdrawn(running.artefact):\n        return True\n",
         "",
         (CONDUCTS, HISTORIES),
+    ),
+    _mutant(
+        "said once",
+        "a report that was kept and not stated is never said again",
+        "mesh/orchestration/reporting.py",
+        "if intent not in said_ns or now_ns - said_ns[intent] >= AGAIN_NS:",
+        "if False:",
+        (CONDUCTS, INVARIANT),
+    ),
+    _mutant(
+        "older than its word",
+        "a memory older than what a box stated is believed",
+        CONDUCTOR,
+        "held = self._reporting.recovered(self._of(rollout.id), rollout)",
+        "held = self._intents.get(rollout.id) or self._reporting.recovered("
+        "IntentMemory(), rollout)",
+        (CONDUCTS, INVARIANT),
+    ),
+    _mutant(
+        "said over",
+        "an older report is said again over what a box shows",
+        "mesh/orchestration/report.py",
+        "return _rank(report, gate) >= _rank(shown, gate)",
+        "return True",
+        (CONDUCTS, INVARIANT),
+    ),
+    _mutant(
+        "taken out too soon",
+        "what a running attempt said is taken out",
+        CHORES,
+        "if held.report is not None and held.phase is None\n",
+        "if held.report is not None\n",
+        (CONDUCTS, INVARIANT),
+    ),
+    _mutant(
+        "taken out once",
+        "of an approved model only the first report is taken out",
+        CONDUCTOR,
+        "if self._unsaid.get(each) != report]",
+        "if each not in self._unsaid]",
+        (CONDUCTS, INVARIANT),
+    ),
+    _mutant(
+        "never forgotten",
+        "an intent that vanished is remembered for ever",
+        CONDUCTOR,
+        "                del self._intents[identifier]\n",
+        "                pass\n",
+        (CONDUCTS,),
+    ),
+    _mutant(
+        "forgotten too soon",
+        "who brought what a slot runs is forgotten with its intent",
+        CHORES,
+        "        and identifier not in named\n",
+        "",
+        (CONDUCTS,),
+    ),
+    _mutant(
+        "one reference a digest",
+        "a false size or tree takes the place of the true one",
+        CHORES,
+        "wanted[reference.id] = reference",
+        "wanted[reference.digest] = reference",
+        (CONDUCTS,),
+    ),
+    _mutant(
+        "soak of a ghost",
+        "a soak goes on while its intent is not in view",
+        OPENING,
+        "self._soaks = {key: at_ns for key, at_ns in self._soaks.items() if key[0] in intents}",
+        "pass",
+        (CONDUCTS,),
     ),
     _mutant(
         "float stages",

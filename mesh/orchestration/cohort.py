@@ -23,7 +23,6 @@ __all__ = [
     "COHORT_NAMES_MAX",
     "Cohort",
     "encode_names",
-    "names_digest",
     "parse_names",
     "stage_size",
 ]
@@ -52,11 +51,6 @@ def encode_names(names: tuple[str, ...]) -> bytes:
         if one == other:
             raise InvalidCohortError(f"{one!r} is listed twice: list each name once")
     return encode(listed)
-
-
-def names_digest(data: bytes) -> bytes:
-    """Return the digest by which an intent names a list, SHA-256, 32 bytes."""
-    return sha256(data).digest()
 
 
 def parse_names(data: bytes) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ And whoever holds the proof that a stage failed, while no halt counts, signs one
 
 A conductor is told of changes and answers with effects; it reads no clock and waits for nothing.
 Its memory is written down before its other effects are performed, so a crash at any point recovers
-to a decision that was made. See docs/rollouts.md.
+to a decision that was made; what it remembers having said and its view does not show it says again.
+See docs/rollouts.md.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from dataclasses import replace
 
 from identity.capability import is_at_or_under
 from identity.keys import SecretKey
-from mesh.orchestration.chores import fetches, outlived
+from mesh.orchestration.chores import fetches, forgotten, outlived
 from mesh.orchestration.goals import (
     Answer,
     Effect,
@@ -80,10 +81,10 @@ class Conductor:
         self._intents: dict[bytes, IntentMemory] = dict(kept.intents)
         self._kept = kept
         self._opening = Opening()
-        self._halting = Halting(ns, name)
+        self._halting = Halting(name)
         self._reporting = Reporting(ns, secret, name)
         self._goals: dict[str, Goal] = {}
-        self._unsaid: dict[bytes, None] = {}
+        self._unsaid: dict[bytes, bytes] = {}
         self._rollouts = Rollouts({}, {})
         self._sight = Sight(seen=frozenset((name,)), whole=False)
 
@@ -127,7 +128,7 @@ class Conductor:
             self._slots[slot] = SlotMemory(None if artefact is None else Running(artefact))
 
     def look(self, rollouts: Rollouts, sight: Sight, now_ns: int) -> tuple[Effect, ...]:
-        """Decide anew: the view changed, links did, or a soak ended.
+        """Decide anew: the view changed, links did, a soak ended, or a report does not show.
 
         Args:
             rollouts: the view of now.
@@ -138,6 +139,10 @@ class Conductor:
             What to do, in that order.
         """
         self._rollouts, self._sight = rollouts, sight
+        self._opening.keep(rollouts.by_id)
+        if sight.whole:
+            for identifier in forgotten(rollouts, self._intents, self._slots, self._unsaid):
+                del self._intents[identifier]
         for rollout in rollouts.by_id.values():
             if self._concerns_me(rollout.intent):
                 self._watch(rollout, now_ns)
@@ -157,8 +162,8 @@ class Conductor:
     def report_held(self, report: bytes, now_ns: int) -> tuple[Effect, ...]:
         """Hear that a linked peer holds a report of ours, by its id."""
         for identifier, held in self._intents.items():
-            waits = held.phase is Phase.STARTED and held.report is not None
-            if waits and held.report is not None and held.report.id == report:
+            said = held.report
+            if held.phase is Phase.STARTED and said is not None and said.id == report:
                 rollout = self._rollouts.by_id.get(identifier)
                 if rollout is not None and self._may_start(rollout):
                     self._intents[identifier] = replace(held, phase=Phase.SWAPPING)
@@ -175,9 +180,7 @@ class Conductor:
 
     def _watch(self, rollout: Rollout, now_ns: int) -> None:
         """Latch what opens, note a halt that counts, and a resume that was not held before it."""
-        held = self._intents.get(rollout.id)
-        if held is None:
-            held = self._recovered(rollout)
+        held = self._reporting.recovered(self._of(rollout.id), rollout)
         held = self._opening.watch(rollout, held, self._sight, now_ns)
         if rollout.halts and held.stopped is None:
             held = replace(held, stopped=rollout.resumes)
@@ -187,15 +190,6 @@ class Conductor:
             held = replace(held, stopped=None) if news else held
         if held != IntentMemory():
             self._intents[rollout.id] = held
-
-    def _recovered(self, rollout: Rollout) -> IntentMemory:
-        """Return what the box's own report tells where its memory was lost."""
-        report = rollout.reports.get(self._name)
-        if report is None or report.key != self._key:
-            return IntentMemory()
-        ended = report.outcome in (Outcome.FAILED, Outcome.BACK)
-        stopped = rollout.resumes if ended else None
-        return IntentMemory(attempt=report.attempt, report=report, stopped=stopped)
 
     # Deciding
 
@@ -210,9 +204,12 @@ class Conductor:
                 effects.append(Run(goal))
         effects += fetches(self._rollouts, self._intents, self._name)
         signed = self._halting.due(self._rollouts)
-        told = (*self._reporting.drain(), *self._unsay())
-        at_ns = self._opening.deadline_ns(self._rollouts.by_id, now_ns)
-        wake = () if at_ns is None else (Wake(at_ns),)
+        gone = outlived(self._rollouts, self._intents, whole=self._sight.whole)
+        said, shown_ns = self._reporting.due(self._rollouts, self._intents, gone, now_ns)
+        told = (*said, *self._unsay(gone))
+        soaked_ns = self._opening.deadline_ns(self._rollouts.by_id, now_ns)
+        ends = [at_ns for at_ns in (soaked_ns, shown_ns) if at_ns is not None]
+        wake = (Wake(min(ends)),) if ends else ()
         memory = self.memory
         keep = () if memory == self._kept else (Keep(memory.encode()),)
         self._kept = memory
@@ -279,8 +276,6 @@ class Conductor:
         """Whether this box may start, or start again."""
         held = self._of(rollout.id)
         if rollout.obstacle is not None or held.stopped is not None:
-            return False
-        if self._rollouts.is_withdrawn(rollout.intent.artefact):
             return False
         report = held.report
         bad = report is not None and self._is_bad(rollout, report)
@@ -378,9 +373,8 @@ class Conductor:
             return False
         return self._is_bad(rollout, replace(report, metrics=metrics, wire=b""))
 
-    def _unsay(self) -> list[Effect]:
-        """Take out the reports that nobody counts any more, once."""
-        gone = outlived(self._rollouts, self._intents)
-        fresh = [identifier for identifier in gone if identifier not in self._unsaid]
-        self._unsaid.update(dict.fromkeys(fresh))
+    def _unsay(self, gone: Mapping[bytes, bytes]) -> list[Effect]:
+        """Take out the reports that nobody counts any more, each once."""
+        fresh = [each for each, report in gone.items() if self._unsaid.get(each) != report]
+        self._unsaid = dict(gone)
         return [Unsay(report_topic(identifier, self._name)) for identifier in fresh]

@@ -124,7 +124,7 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Look again at that monotonic time, ns: a soak ends then."""
+    """Look again at that monotonic time, ns: a soak ends then, or a report should show by then."""
 
     at_ns: int
 

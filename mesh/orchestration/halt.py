@@ -25,7 +25,7 @@ from mesh.orchestration.fields import integer, of_size, table
 from mesh.orchestration.intent import HALT_REPORTS_MAX, INTENT_ID_SIZE, STAGES_MAX
 from mesh.orchestration.report import Report, is_signed, parse_report
 
-__all__ = ["HALT_KIND", "Halt", "check_halt", "halt_topic", "parse_halt", "parse_halt_body"]
+__all__ = ["HALT_KIND", "Halt", "check_halt", "parse_halt", "parse_halt_body"]
 
 HALT_KIND = "halt"
 """The AUTH kind."""
@@ -86,12 +86,7 @@ def parse_halt(body: object) -> Halt | None:
     return Halt(intent, number, reports)
 
 
-def halt_topic(intent: bytes) -> str:
-    """Return what the table of kinds calls a halt of an intent; no status shows it."""
-    return f"{HALT_KIND}/{intent.hex()}"
-
-
 def parse_halt_body(body: Value) -> Status | None:
-    """Return the halt, or None: a row of the table of kinds."""
+    """Return the halt, or None: a row of the table of kinds. No status shows its topic."""
     halt = parse_halt(body)
-    return None if halt is None else Status(halt_topic(halt.intent), halt)
+    return None if halt is None else Status(f"{HALT_KIND}/{halt.intent.hex()}", halt)

@@ -9,7 +9,7 @@ from mesh.orchestration.rollouts import Rollout, Rollouts, unforgiven
 __all__ = ["Halting", "halt_due"]
 
 
-def halt_due(rollout: Rollout, ns: bytes) -> Halt | None:
+def halt_due(rollout: Rollout) -> Halt | None:
     """Return the halt that the held reports prove, of the first stage that failed, or None.
 
     It takes as few reports as prove it, by rank. Where one counts already nobody signs another.
@@ -17,8 +17,7 @@ def halt_due(rollout: Rollout, ns: bytes) -> Halt | None:
     cohort = rollout.cohort
     if rollout.dead is not None or rollout.halts or cohort is None:
         return None
-    ranked = [rollout.reports[name] for name in cohort.ranked if name in rollout.reports]
-    held = [report for report in ranked if report.ns == ns]
+    held = [rollout.reports[name] for name in cohort.ranked if name in rollout.reports]
     for stage, size in enumerate(cohort.sizes):
         allowed = bad_allowed(rollout.intent.gate.success_ppm, size, size)
         bad = unforgiven(rollout, stage, held)
@@ -34,22 +33,21 @@ class Halting:
     """Signs halts for one box, none twice.
 
     Args:
-        ns: namespace of the fleet, 16 bytes.
         name: the box's; only a current name of the cohort signs.
     """
 
-    def __init__(self, ns: bytes, name: str) -> None:
-        self._ns = ns
+    def __init__(self, name: str) -> None:
         self._name = name
         self._signed: dict[tuple[bytes, int, tuple[bytes, ...]], None] = {}
 
     def due(self, rollouts: Rollouts) -> tuple[Sign, ...]:
         """Return the halts to be written now."""
         found: list[Sign] = []
+        self._signed = {mark: None for mark in self._signed if mark[0] in rollouts.by_id}
         for rollout in rollouts.by_id.values():
             if self._name not in rollout.current:
                 continue
-            halt = halt_due(rollout, self._ns)
+            halt = halt_due(rollout)
             if halt is not None and self._is_new(halt.intent, halt.stage, halt.reports):
                 found.append(Sign(halt))
         return tuple(found)

@@ -10,7 +10,7 @@ anyone can ask why. A halt clears the latches, and so does a resume after one: s
 the first. `promote` latches without gate and in a partition.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from mesh.orchestration.gate import GateReading, read_gate
@@ -61,6 +61,11 @@ class Opening:
     def soak_began_ns(self, intent: bytes, stage: int) -> int | None:
         """When the soak of a stage began, monotonic ns; None while its gate does not pass."""
         return self._soaks.get((intent, stage))
+
+    def keep(self, intents: Collection[bytes]) -> None:
+        """Forget all but the intents in view: who returns finds no soak of before."""
+        self._cut = {intent: None for intent in self._cut if intent in intents}
+        self._soaks = {key: at_ns for key, at_ns in self._soaks.items() if key[0] in intents}
 
     def watch(
         self, rollout: Rollout, memory: IntentMemory, sight: Sight, now_ns: int
@@ -124,6 +129,5 @@ class Opening:
         ends = [
             began_ns + rollouts[intent].intent.stages[stage].soak_ms * MS
             for (intent, stage), began_ns in self._soaks.items()
-            if intent in rollouts
         ]
         return min((end for end in ends if end > now_ns), default=None)

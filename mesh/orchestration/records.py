@@ -12,17 +12,12 @@ from crdt.registers import Register
 from crdt.standing import Authority, Pair
 from mesh.coordination.models import MODEL_PREFIX, ModelState, parse_model
 from mesh.orchestration.cohort import Cohort
-from mesh.orchestration.command import (
-    COMMAND_PREFIX,
-    Command,
-    parse_command,
-    parse_command_key,
-)
+from mesh.orchestration.command import COMMAND_PREFIX, Command
 from mesh.orchestration.fields import table
 from mesh.orchestration.halt import HALT_KIND, Halt, parse_halt
 from mesh.orchestration.intent import INTENT_PREFIX, Intent
 from mesh.orchestration.report import REPORT_KIND, Report, counting, parse_report
-from mesh.orchestration.tables import intent_at
+from mesh.orchestration.tables import command_at, intent_at
 
 __all__ = [
     "SignedHalt",
@@ -36,7 +31,7 @@ __all__ = [
 ]
 
 _COHORTS_CACHED = 64
-"""Cohorts whose order is remembered: ranking 500 names is 500 hashes."""
+"""Cohorts whose order is remembered: ranking 500 names is 500 hashes, and as many scopes."""
 
 
 class SignedHalt(NamedTuple):
@@ -103,14 +98,13 @@ def commands_in(
     """Return the commands with the stratum of their author, by the scope and id of the intent."""
     found: dict[tuple[str, bytes], list[tuple[Command, int]]] = {}
     for key, register in registers.items():
-        named = parse_command_key(key) if key.startswith(COMMAND_PREFIX) else None
-        if named is None:
+        if not key.startswith(COMMAND_PREFIX):
             continue
-        scope, intent, identifier = named
         for contender in register.standing:
-            command = parse_command(contender.value)
-            if command is not None and (command.intent, command.id) == (intent, identifier):
-                found.setdefault((scope, intent), []).append((command, contender.stratum))
+            read = command_at(key, contender.value)
+            if read is not None:
+                scope, command = read
+                found.setdefault((scope, command.intent), []).append((command, contender.stratum))
                 break
     return found
 
@@ -128,13 +122,15 @@ def cohort_of(intent: Intent, cohorts: Mapping[bytes, tuple[str, ...]]) -> Cohor
     names = cohorts.get(intent.cohort)
     if names is None or len(names) != intent.count:
         return None
-    cohort = _ranked(intent.artefact, names, intent.shares_ppm)
-    return cohort if cohort.is_within(intent.scope) else None
+    return _ranked(intent.artefact, names, intent.shares_ppm, intent.scope)
 
 
 @lru_cache(_COHORTS_CACHED)
-def _ranked(artefact: bytes, names: tuple[str, ...], shares_ppm: tuple[int, ...]) -> Cohort:
-    return Cohort.of(artefact, names, shares_ppm)
+def _ranked(
+    artefact: bytes, names: tuple[str, ...], shares_ppm: tuple[int, ...], scope: str
+) -> Cohort | None:
+    cohort = Cohort.of(artefact, names, shares_ppm)
+    return cohort if cohort.is_within(scope) else None
 
 
 def counting_in(intent: Intent, reports: Mapping[str, list[Report]]) -> dict[str, Report]:

@@ -42,6 +42,7 @@ __all__ = [
     "clip_reason",
     "counting",
     "is_signed",
+    "may_replace",
     "parse_report",
     "parse_report_body",
     "report_topic",
@@ -311,9 +312,18 @@ def counting(reports: list[Report], gate: Gate) -> Report:
         reports: one or more of one name; several where keys contest the name.
         gate: the thresholds.
     """
+    return max(reports, key=lambda report: (*_rank(report, gate), report.id))
 
-    def order(report: Report) -> tuple[int, bool, int, bytes]:
-        bad = verdict_of(report, gate) is Verdict.BAD
-        return report.attempt, bad, _PROGRESS.index(report.outcome), report.id
 
-    return max(reports, key=order)
+def may_replace(report: Report, shown: Report, gate: Gate) -> bool:
+    """Whether a box that shows one report may say another of its own instead.
+
+    Never of an earlier attempt, nor a better one of the same attempt, nor an earlier word of it.
+    """
+    return _rank(report, gate) >= _rank(shown, gate)
+
+
+def _rank(report: Report, gate: Gate) -> tuple[int, bool, int]:
+    """Of one name the highest rank counts: the last attempt, bad stays bad, then progress."""
+    bad = verdict_of(report, gate) is Verdict.BAD
+    return report.attempt, bad, _PROGRESS.index(report.outcome)

@@ -1,5 +1,12 @@
-"""Writing a box's own reports: one a change, bad stays bad within an attempt."""
+"""Writing a box's own reports: one a change, bad stays bad within an attempt.
 
+A report is kept before it is said, so a box that loses power in between remembers having said what
+nobody heard; and the disk may refuse the statement. The box's own view tells: a report of its own
+that the view should show and does not is said again. A neighbour is waited for only where there is
+something that it can hold.
+"""
+
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from identity.keys import SecretKey
@@ -12,16 +19,22 @@ from mesh.orchestration.report import (
     Report,
     Verdict,
     clip_reason,
+    counting,
+    may_replace,
     seal_report,
     verdict_of,
 )
-from mesh.orchestration.rollouts import Rollout
+from mesh.orchestration.rollouts import Rollout, Rollouts
+from mesh.units import SECOND
 
 __all__ = ["Reporting"]
 
+AGAIN_NS = 10 * SECOND
+"""What was said and does not show is said again this much later: time for the disk to take it."""
+
 
 class Reporting:
-    """Signs the reports of one box and hands them out to be stated.
+    """Signs the reports of one box, hands them out to be stated, and sees what became of them.
 
     Args:
         ns: namespace of the fleet, 16 bytes.
@@ -34,6 +47,7 @@ class Reporting:
         self._secret = secret
         self._name = name
         self._said: list[Say] = []
+        self._said_ns: dict[bytes, int] = {}
 
     def say(
         self,
@@ -78,7 +92,68 @@ class Reporting:
             return held
         return self.say(held, rollout, Outcome.BACK, reason=why)
 
-    def drain(self) -> tuple[Say, ...]:
-        """Return the reports to be stated, oldest first; of one intent only the last matters."""
-        said, self._said = tuple(self._said), []
-        return said
+    def recovered(self, held: IntentMemory, rollout: Rollout) -> IntentMemory:
+        """Return what a box remembers, or what its own report tells where that is lost or older.
+
+        Of an attempt that its report calls ended nothing goes on.
+        """
+        shown, said = rollout.reports.get(self._name), held.report
+        if shown is None or shown.key != self._secret.public:
+            return held
+        if said is not None and may_replace(said, shown, rollout.intent.gate):
+            return held
+        held = replace(held, report=shown, attempt=max(held.attempt, shown.attempt))
+        if shown.attempt < held.attempt or shown.outcome not in (Outcome.FAILED, Outcome.BACK):
+            return held
+        stopped = rollout.resumes if held.stopped is None else held.stopped
+        return replace(held, phase=None, stopped=stopped)
+
+    def due(
+        self,
+        rollouts: Rollouts,
+        intents: Mapping[bytes, IntentMemory],
+        outlived: Collection[bytes],
+        now_ns: int,
+    ) -> tuple[tuple[Say, ...], int | None]:
+        """Return what is to be stated now, and when to look whether it shows.
+
+        Args:
+            rollouts: the view of now.
+            intents: what the box remembers, the reports that it said among it.
+            outlived: the intents whose reports are taken out.
+            now_ns: monotonic time.
+
+        Returns:
+            The reports, oldest first, of one intent only the last matters; and when the next is
+            said again unless it shows by then, monotonic ns, None where all do.
+        """
+        told, self._said = self._said, []
+        said_ns = {each: self._said_ns[each] for each in intents if each in self._said_ns}
+        said_ns |= {say.report.intent: now_ns for say in told}
+        ends: list[int] = []
+        for intent, held in intents.items():
+            rollout = rollouts.by_id.get(intent)
+            if rollout is None or held.report is None or intent in outlived:
+                continue
+            if not self._is_missing(rollout, held.report):
+                continue
+            if intent not in said_ns or now_ns - said_ns[intent] >= AGAIN_NS:
+                told.append(Say(held.report))
+                said_ns[intent] = now_ns
+            ends.append(said_ns[intent] + AGAIN_NS)
+        self._said_ns = said_ns
+        return tuple(told), min(ends, default=None)
+
+    def _is_missing(self, rollout: Rollout, held: Report) -> bool:
+        """Whether the view does not show a report of ours that it would show, were it stated.
+
+        What is revoked does not show, nor what counts less than that of another key of our name.
+        """
+        cohort, shown = rollout.cohort, rollout.reports.get(self._name)
+        if cohort is not None and self._name in cohort.ranks and self._name not in rollout.current:
+            return False
+        if shown is None or shown.id == held.id:
+            return shown is None
+        if shown.key != held.key:
+            return counting([held, shown], rollout.intent.gate) is held
+        return may_replace(held, shown, rollout.intent.gate)

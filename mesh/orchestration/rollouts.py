@@ -56,7 +56,7 @@ class Rollout:
         reports: the one report that counts of each name.
         halts: ids of the halts that count.
         holds: ids of the halts that would count, were a pair in them not revoked.
-        proved: ids of the bad reports in surviving halts.
+        proved: ids of the reports in surviving halts that boxes of this fleet could make.
         superseded_by: ids of the live intents that take its place.
         rivals: ids of the live intents that contend with it.
     """
@@ -197,7 +197,7 @@ def fold_rollouts(
 
 
 def _wired(authority: Authority, intent: Intent, halts: Iterable[SignedHalt]) -> Iterator[Report]:
-    """Yield the reports in halts that boxes of this fleet ever could make of an intent."""
+    """Yield the reports in halts that boxes of this fleet could make of an intent, bad or not."""
     for signed in halts:
         for report in signed.halt.reports:
             granted = Pair(report.key, report.name) in authority.standings

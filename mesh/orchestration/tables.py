@@ -12,7 +12,7 @@ from crdt.entry import Lane
 from crdt.kinds import KEY_RULES, KINDS, KeyRule, KindRule, Kinds, kind_table
 from identity.capability import Capability
 from identity.encoding import Value
-from mesh.orchestration.command import COMMAND_PREFIX, parse_command, parse_command_key
+from mesh.orchestration.command import COMMAND_PREFIX, Command, parse_command, parse_command_key
 from mesh.orchestration.halt import HALT_KIND, parse_halt_body
 from mesh.orchestration.intent import INTENT_PREFIX, Intent, parse_intent_key
 from mesh.orchestration.intent_checks import parse_intent
@@ -45,11 +45,16 @@ def intent_at(key: str, value: object) -> Intent | None:
     return intent
 
 
-def command_at(key: str, value: object) -> bool:
-    """Whether a register holds a command that its key names; which scope is for the fold."""
+def command_at(key: str, value: object) -> tuple[str, Command] | None:
+    """Return the command that a register holds if its key names it, with the scope in the key.
+
+    Whether that is the scope of the intent is for the fold.
+    """
     named = parse_command_key(key)
     command = parse_command(value) if named is not None else None
-    return command is not None and named is not None and named[1:] == (command.intent, command.id)
+    if named is None or command is None or named[1:] != (command.intent, command.id):
+        return None
+    return named[0], command
 
 
 ROLLOUT_KEY_RULES: tuple[KeyRule, ...] = (
@@ -64,7 +69,7 @@ ROLLOUT_KEY_RULES: tuple[KeyRule, ...] = (
         COMMAND_PREFIX,
         "rollout",
         lambda value: parse_command(value) is not None,
-        agrees=command_at,
+        agrees=lambda key, value: command_at(key, value) is not None,
     ),
 )
 """The register keys, those of the core among them."""

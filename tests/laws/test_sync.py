@@ -45,13 +45,13 @@ def parted(draw: st.DrawFn, parts: int, *, deeds_max: int = 24) -> tuple[World, 
     return world, replicas
 
 
-def settle(replicas: list[Replica], **options: object) -> int:
+def settle(replicas: list[Replica]) -> int:
     """Let neighbours in a ring talk until a whole lap adds nothing; return the sessions it took."""
     sessions = 0
     while sessions < SESSIONS_MAX:
         added = 0
         for place, replica in enumerate(replicas[:-1]):
-            pair = converse(replica, replicas[place + 1], **options)  # pyright: ignore
+            pair = converse(replica, replicas[place + 1])
             added += sum(s.statistics().entries_added + s.statistics().roots_added for s in pair)
             sessions += 1
         if not added:

@@ -2,15 +2,15 @@
 
 A box is its conductor, what it holds, a disk and a slot. Links join neighbours of a fixed graph
 that are alive and on one side. Records flow over synced links only; what is seen follows the links
-at once, so presence heals before reports do. Every start, opening, report and halt is checked here
-against the oracle the moment it happens; `check` states the invariant.
+at once, so presence heals before reports do. A box may lose power after any part of what it decided
+to do, and its disk may refuse a statement. Every start, opening, report and halt is checked here
+against the oracle the moment it happens; `check` states the invariant, and `unsaid` what is owed.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from crdt.standing import Pair
-from mesh.orchestration.cohort import encode_names, names_digest
 from mesh.orchestration.command import Command, Verb
 from mesh.orchestration.conductor import Conductor
 from mesh.orchestration.explain import Explanation, explain, forgivable
@@ -24,6 +24,7 @@ from mesh.orchestration.goals import (
     Say,
     Sign,
     Started,
+    Unsay,
     Waiting,
 )
 from mesh.orchestration.intent import Intent
@@ -31,9 +32,9 @@ from mesh.orchestration.memory import IntentMemory, Memory
 from mesh.orchestration.report import (
     Metrics,
     Outcome,
+    Report,
     parse_report,
     report_topic,
-    report_value,
 )
 from mesh.orchestration.rollouts import Rollouts
 from mesh.orchestration.sight import Sight
@@ -41,7 +42,6 @@ from mesh.units import MS
 from tests.laws.rollouts import oracle
 from tests.laws.rollouts.world import (
     DELIVERED,
-    GENESIS,
     SLOT,
     HaltEntry,
     Put,
@@ -50,15 +50,19 @@ from tests.laws.rollouts.world import (
     Statement,
     command_of,
     commanded,
+    conductor_of,
     facts_of,
     intent_of,
+    list_of,
     model,
     names,
     proposed,
+    report_in,
     report_of,
+    stated,
     view_of,
 )
-from tests.laws.writing import key_of, public
+from tests.laws.writing import public
 
 Fates = Mapping[bytes, Mapping[str, str]]
 """What an artefact does in a box: good (the default), fails, waits, kills, dies later, slow."""
@@ -79,7 +83,13 @@ def ident(record: Record) -> tuple[object, ...]:
 
 @dataclass
 class Box:
-    """One box."""
+    """One box.
+
+    Attributes:
+        dies_after: it loses power after so many effects of the next decision that is written down.
+        loses: so many of its next statements are refused by the disk.
+        left_out: the topics that its next snapshot leaves out; a restart forgets it.
+    """
 
     name: str
     group: int = 0
@@ -93,6 +103,9 @@ class Box:
     tops_at_cut: dict[bytes, int] = field(default_factory=dict)
     swaps: list[bytes | None] = field(default_factory=list)
     rolled_back: dict[bytes, frozenset[bytes]] = field(default_factory=dict)
+    dies_after: int | None = None
+    loses: int = 0
+    left_out: set[str] = field(default_factory=set)
     known: tuple[int, Rollouts, oracle.Facts] | None = None
     conductor: Conductor = field(init=False)
 
@@ -105,12 +118,14 @@ class Box:
 
     def wake(self) -> None:
         """Start from the disk alone."""
-        memory = None if self.disk is None else Memory.parse(self.disk)
-        self.conductor = Conductor(
-            ns=GENESIS.ns, secret=key_of(self.name), name=self.name, memory=memory
-        )
-        self.conductor.deliver(SLOT, DELIVERED)
+        self.conductor = conductor_of(self.name, memory=self.durable)
         self.goal, self.told = None, ()
+        self.left_out.clear()
+
+    @property
+    def durable(self) -> Memory:
+        """What a start finds on the disk."""
+        return Memory() if self.disk is None else Memory.parse(self.disk)
 
     def hold(self, record: Record) -> bool:
         """Take in a record; whether it is new."""
@@ -120,10 +135,19 @@ class Box:
         self.records[key] = record
         return True
 
-    def state(self, record_of: str) -> int:
+    def _stated(self, topic: str) -> list[Statement]:
+        said = [each for each in self.records.values() if isinstance(each, Statement)]
+        own = [each for each in said if each.topic == topic and each.pair == self.pair]
+        return sorted(own, key=lambda each: each.number)
+
+    def state(self, topic: str) -> int:
         """The next number under a topic."""
-        said = [r for r in self.records.values() if isinstance(r, Statement)]
-        return 1 + max((r.number for r in said if r.topic == record_of), default=0)
+        return 1 + max((each.number for each in self._stated(topic)), default=0)
+
+    def said(self, topic: str) -> Report | None:
+        """The report that it shows under a topic."""
+        stated = self._stated(topic)
+        return report_in(stated[-1].value) if stated else None
 
 
 class City:
@@ -138,7 +162,7 @@ class City:
             for i, name in enumerate(everybody)
         }
         self.pairs = [box.pair for box in self.boxes.values()]
-        self.lists = {names_digest(encode_names(self.listed)): self.listed}
+        self.lists = {list_of(self.listed).digest: self.listed}
         self.fates = fates or {}
         self.now_ns = 0
         self.number = 0
@@ -286,7 +310,7 @@ class City:
         topic = report_topic(intent.id, name)
         held = box.conductor.memory.intents.get(intent.id, IntentMemory())
         lie = report_of(intent, name, Outcome.FAILED, attempt=max(held.attempt, 1), reason="lie")
-        box.hold(Statement(box.pair, topic, box.state(topic), report_value(lie)))
+        box.hold(stated(lie, box.state(topic)))
 
     # Time
 
@@ -300,10 +324,9 @@ class City:
             self.now_ns += wait_ms * MS
             self.gossip()
             for box in self.boxes.values():
-                if box.alive:
-                    self._look(box)
-                    self._hold_reports(box)
-                    self._work(box)
+                for does in (self._look, self._hold_reports, self._work):
+                    if box.alive:
+                        does(box)
             self.check()
 
     def settle(self, *, ms: int = 0) -> None:
@@ -331,8 +354,9 @@ class City:
         self._check_changes(box, before, facts, sight)
 
     def _check_changes(self, box: Box, before: Memory, facts: oracle.Facts, sight: Sight) -> None:
-        """Judge what opened and what started by the oracle."""
-        for identifier, held in box.conductor.memory.intents.items():
+        """Judge what opened and what started by the oracle; of who just died, what it kept."""
+        after = box.conductor.memory if box.alive else box.durable
+        for identifier, held in after.intents.items():
             intent = facts.intents[identifier]
             earlier = before.intents.get(identifier, IntentMemory())
             top = max((latch.stage for latch in held.latches), default=-1)
@@ -377,17 +401,23 @@ class City:
                         assert held_open >= stage, "started in a partition what was not open"
                 box.rolled_back.pop(identifier, None)
 
-    def _perform(self, box: Box, effects: Iterable[Effect]) -> None:
-        for effect in effects:
+    def _perform(self, box: Box, effects: tuple[Effect, ...]) -> None:
+        """Do what a conductor wants done, up to where the box loses power."""
+        last = None
+        if any(isinstance(effect, Keep) for effect in effects):
+            last, box.dies_after = box.dies_after, None
+        for effect in effects[:last]:
             match effect:
                 case Keep(memory):
                     assert Memory.parse(memory).encode() == memory
                     box.disk = memory
+                case Say() if box.loses:
+                    box.loses -= 1
                 case Say(report):
                     assert parse_report(report.wire) == report
                     topic = report_topic(report.intent, report.name)
-                    record = Statement(box.pair, topic, box.state(topic), report_value(report))
-                    box.hold(record)
+                    box.left_out.discard(topic)
+                    box.hold(stated(report, box.state(topic)))
                 case Sign(halt):
                     counts = self.rollouts[box.name].by_id[halt.intent].halts
                     assert not counts, "signed a halt where one counts"
@@ -395,14 +425,22 @@ class City:
                     box.hold(HaltEntry(box.pair, halt))
                 case Run(goal):
                     box.goal = goal
+                case Unsay(topic):
+                    running = box.conductor.memory.intents.items()
+                    tried = [each for each, held in running if held.phase is not None]
+                    topics = [report_topic(each, box.name) for each in tried]
+                    assert topic not in topics, "took out what it still has to say"
+                    box.left_out.add(topic)
                 case _:
                     pass
+        if last is not None:
+            self.kill(box.name)
 
     def _hold_reports(self, box: Box) -> None:
         """Tell a box which of its reports a linked peer holds."""
         linked = [self.boxes[other] for other in self.links(box) if other in box.synced]
         for awaited in box.conductor.awaited:
-            if any(_holds(peer, awaited) for peer in linked):
+            if box.alive and any(_holds(peer, awaited) for peer in linked):
                 self._perform(box, box.conductor.report_held(awaited, self.now_ns))
 
     def _work(self, box: Box) -> None:
@@ -465,6 +503,28 @@ class City:
             if len(listed) < len(where):
                 assert self.last_open.get(artefact), "a late box before the last stage"
 
+    def unsaid(self, box: Box) -> list[str]:
+        """What a box should have said by now and did not, or should have taken out and did not.
+
+        Whatever it remembers having said has to stand among its statements, unless nobody counts it
+        any more: then its snapshots leave it out. Who is revoked owes nothing.
+        """
+        assert box.known is not None
+        _, _, facts = box.known
+        found: list[str] = []
+        if not facts.granted[tuple(box.pair)]:
+            return found
+        for identifier, held in box.conductor.memory.intents.items():
+            topic = report_topic(identifier, box.name)
+            if held.report is None:
+                continue
+            if facts.models.get(held.report.artefact, "candidate") != "candidate":
+                if held.phase is None and topic not in box.left_out:
+                    found.append(f"{topic} is not taken out")
+            elif box.said(topic) != held.report:
+                found.append(f"{topic} is not said: {held.report.outcome}")
+        return found
+
     def running(self) -> dict[str, bytes | None]:
         """What every box runs."""
         return {name: box.running for name, box in self.boxes.items()}
@@ -516,9 +576,6 @@ def may_open(facts: oracle.Facts, intent: Intent) -> bool:
 
 
 def _holds(box: Box, report: bytes) -> bool:
-    for record in box.records.values():
-        if isinstance(record, Statement):
-            read = parse_report(record.value["report"])  # pyright: ignore
-            if read is not None and read.id == report:
-                return True
-    return False
+    stated = [each for each in box.records.values() if isinstance(each, Statement)]
+    read = [report_in(each.value) for each in stated]
+    return any(each is not None and each.id == report for each in read)

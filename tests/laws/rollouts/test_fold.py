@@ -6,7 +6,6 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from crdt.standing import Pair
-from mesh.orchestration.cohort import encode_names, names_digest
 from mesh.orchestration.command import Command, Verb
 from mesh.orchestration.gate import read_gate
 from mesh.orchestration.halt import Halt
@@ -27,10 +26,12 @@ from tests.laws.rollouts.world import (
     digest_of,
     facts_of,
     intent_of,
+    list_of,
     model,
     names,
     proposed,
     report_of,
+    stated,
     view_of,
 )
 from tests.laws.writing import public
@@ -129,7 +130,7 @@ def histories(draw: st.DrawFn) -> tuple[View, Lists, Sight, list[Pair]]:
         state = draw(st.sampled_from((None, None, "candidate", "approved", "withdrawn")))
         if state is not None:
             records.append(model(digest_of(artefact), state))
-    lists = {names_digest(encode_names(listed)): listed} if draw(st.integers(0, 9)) else {}
+    lists = {list_of(listed).digest: listed} if draw(st.integers(0, 9)) else {}
     seen = draw(st.sets(st.sampled_from(listed)))
     dark = draw(st.sets(st.sampled_from(listed))) - seen
     sight = Sight(seen=frozenset(seen), dark=frozenset(dark))
@@ -179,7 +180,7 @@ def test_a_halt_that_is_due_counts_for_everybody_who_hears_it(
 ):
     view, lists, _, pairs = history
     for rollout in view.fold(lists).by_id.values():
-        halt = halt_due(rollout, view.authority.ns)
+        halt = halt_due(rollout)
         if halt is None or rollout.cohort is None:
             continue
         event("due")
@@ -204,22 +205,14 @@ def test_five_bad_of_five_hundred_make_no_halt():
     lists = {intent.cohort: listed}
 
     def fold(count: int):
-        said = [
-            Statement(Pair(each.key, each.name), report_topic(intent.id, each.name), 0,
-                      report_value(each))
-            for each in bad[:count]
-        ]  # fmt: skip
+        said = [stated(each, 0) for each in bad[:count]]
         everything = HaltEntry(pairs[0], Halt(intent.id, 0, tuple(bad[:count])))
         return view_of([proposed(intent), *said, everything], pairs).fold(lists).by_id[intent.id]
 
     five, six = fold(5), fold(6)
-    assert halt_due(replace(five, halts=()), intent_ns()) is None
+    assert halt_due(replace(five, halts=())) is None
     assert not five.halts
     assert six.halts
-
-
-def intent_ns() -> bytes:
-    return view_of([], []).authority.ns
 
 
 def test_a_gate_reads_no_mean():

@@ -1,8 +1,9 @@
 """The invariant of rollouts, checked at every step of random lives of a city.
 
-Hypothesis drives reports, crashes, cuts, liars and contending commands. A property that never meets
-its subject counts as failed: a fifth of the examples must cut while a stage was open, and a fifth
-must see a halt.
+Hypothesis drives reports, cuts, liars, contending commands, boxes that lose power between two
+effects of one decision, and disks that refuse a statement. A property that never meets its subject
+counts as failed: a fifth of the examples must cut while a stage was open, and a fifth must see a
+halt.
 """
 
 from collections import Counter
@@ -27,8 +28,9 @@ STEPS = (
     *("heal",) * 2,
     *("sync",) * 3,
     "kill",
-    "start",
-    "start",
+    *("crash",) * 2,
+    *("lose",) * 2,
+    *("start",) * 3,
     "apply",
     "contend",
     "lie",
@@ -62,6 +64,10 @@ def take(city: City, step: Step) -> None:
             city.sync()
         case "kill" if len(alive) > 2:
             city.kill(at)
+        case "crash" if len(alive) > 2:
+            city.boxes[at].dies_after = b % 5
+        case "lose":
+            city.boxes[at].loses = 1 + b % 2
         case "start":
             dead = [name for name, box in city.boxes.items() if not box.alive]
             if dead:
@@ -154,9 +160,10 @@ def test_no_more_boxes_run_it_than_any_stage_opened():
 
 
 def end(city: City) -> None:
-    """Everything heals: all boxes come to one view, and nothing of the dead runs."""
+    """Everything heals: all boxes come to one view, nothing of the dead runs, nothing is owed."""
     city.heal()
-    for name in city.boxes:
+    for name, box in city.boxes.items():
+        box.dies_after, box.loses = None, 0
         city.start(name)
     city.fates = {}
     for _ in range(3):
@@ -166,6 +173,8 @@ def end(city: City) -> None:
     city.round(3)
     views = [city.fold(name) for name in city.boxes]
     assert all(view == views[0] for view in views), "the views differ after the heal"
+    for box in city.boxes.values():
+        assert not city.unsaid(box), city.unsaid(box)
     for name, running in city.running().items():
         if running in (None, DELIVERED):
             continue

@@ -4,21 +4,32 @@ Authority is settled by hand here (each pair granted, current unless revoked), s
 views cost little. What replicas make of real entries is tests/unit/orchestration/test_tables.py.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from crdt.registers import Contender, Register
 from crdt.standing import Authority, Pair, RootHead, Standing
 from identity.genesis import make_genesis
 from mesh.coordination.models import parse_model
-from mesh.orchestration.cohort import encode_names, names_digest
+from mesh.orchestration.blob_tree import Reference, reference_of
+from mesh.orchestration.cohort import encode_names
 from mesh.orchestration.command import COMMAND_PREFIX, Command, Verb, command_key, parse_command
+from mesh.orchestration.conductor import Conductor
 from mesh.orchestration.halt import Halt
 from mesh.orchestration.intent import INTENT_PREFIX, Gate, Intent, Stage, intent_key
 from mesh.orchestration.intent_checks import parse_intent
+from mesh.orchestration.memory import Memory
 from mesh.orchestration.records import SignedHalt
-from mesh.orchestration.report import Metrics, Outcome, Report, parse_report, seal_report
+from mesh.orchestration.report import (
+    Metrics,
+    Outcome,
+    Report,
+    parse_report,
+    report_topic,
+    report_value,
+    seal_report,
+)
 from mesh.orchestration.rollouts import Rollouts, fold_rollouts
 from tests.laws.rollouts.oracle import Facts, SaidHalt
 from tests.laws.writing import key_of, public
@@ -41,24 +52,30 @@ def names(count: int, scope: str = "city") -> tuple[str, ...]:
     return tuple(f"{scope}/box-{number:03d}" for number in range(count))
 
 
+def list_of(listed: tuple[str, ...]) -> Reference:
+    """The reference of a list of names."""
+    return reference_of(encode_names(listed))
+
+
 def intent_of(label: str, listed: tuple[str, ...], **changes: object) -> Intent:
     """An intent over listed names, with three stages unless told otherwise."""
-    fields: dict[str, object] = {
-        "title": label,
-        "scope": "city",
-        "slot": SLOT,
-        "artefact": digest_of(label),
-        "size": 1000,
-        "tree": digest_of(f"tree of {label}"),
-        "cohort": names_digest(encode_names(listed)),
-        "cohort_size": len(encode_names(listed)),
-        "cohort_tree": digest_of("tree of names"),
-        "count": len(listed),
-        "within": "city",
-        "stages": STAGES,
-        "gate": GATE,
-    }
-    return Intent(**{**fields, **changes})  # pyright: ignore
+    cohort = list_of(listed)
+    intent = Intent(
+        title=label,
+        scope="city",
+        slot=SLOT,
+        artefact=digest_of(label),
+        size=1000,
+        tree=digest_of(f"tree of {label}"),
+        cohort=cohort.digest,
+        cohort_size=cohort.size,
+        cohort_tree=cohort.tree,
+        count=len(listed),
+        within="city",
+        stages=STAGES,
+        gate=GATE,
+    )
+    return replace(intent, **changes)
 
 
 def report_of(
@@ -89,7 +106,28 @@ def report_of(
 
 def command_of(verb: Verb, intent: Intent, number: int = 0, **fields: object) -> Command:
     """A command; `number` tells those of one content apart."""
-    return Command(verb=verb, intent=intent.id, nonce=number.to_bytes(8), **fields)  # pyright: ignore
+    command = Command(verb=verb, intent=intent.id, nonce=number.to_bytes(8))
+    return replace(command, **fields)
+
+
+def conductor_of(
+    name: str, *, memory: Memory | None = None, labels: Mapping[str, str] | None = None
+) -> Conductor:
+    """The conductor of a box that was delivered with something in its slot."""
+    conductor = Conductor(
+        ns=GENESIS.ns, secret=key_of(name), name=name, labels=labels, memory=memory
+    )
+    conductor.deliver(SLOT, DELIVERED)
+    return conductor
+
+
+def report_in(value: object) -> Report | None:
+    """The report that a statement shows, if it is one."""
+    match value:
+        case {"report": bytes(wire)}:
+            return parse_report(wire)
+        case _:
+            return None
 
 
 @dataclass(frozen=True)
@@ -135,6 +173,12 @@ class Revoked:
 
 
 Record = Put | Statement | HaltEntry | Revoked
+
+
+def stated(report: Report, number: int) -> Statement:
+    """What a box states to report; of one topic the highest number shows."""
+    topic = report_topic(report.intent, report.name)
+    return Statement(Pair(report.key, report.name), topic, number, report_value(report))
 
 
 def proposed(intent: Intent) -> Put:
@@ -238,18 +282,14 @@ def facts_of(view: View, lists: dict[bytes, tuple[str, ...]]) -> Facts:
             elif (record := parse_model(contender.value)) is not None:
                 before = models.get(record.digest, "approved")
                 models[record.digest] = max(before, str(record.state), key=_SEVERITY.index)
-    reports = [
-        parse_report(value["report"])  # pyright: ignore
-        for topics in view.fleet.values()
-        for value in topics.values()
-    ]
+    said = [report_in(value) for topics in view.fleet.values() for value in topics.values()]
     return Facts(
         granted={
             tuple(pair): standing.current for pair, standing in view.authority.standings.items()
         },
         intents=intents,
         commands=tuple(commands),
-        reports=tuple(reports),
+        reports=tuple(report for report in said if report is not None),
         halts=tuple(
             SaidHalt(
                 each.id, tuple(each.pairs), each.halt.intent, each.halt.stage, each.halt.reports

@@ -2,12 +2,18 @@
 
 from dataclasses import dataclass, field, replace
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from crdt.standing import Pair
 from mesh.coordination.presence import Presence
+from mesh.orchestration.chores import REPORTS_MAX
 from mesh.orchestration.command import Verb
 from mesh.orchestration.conductor import Conductor
 from mesh.orchestration.explain import explain, forgivable
 from mesh.orchestration.goals import (
+    Answer,
     Effect,
     Failed,
     Fetch,
@@ -22,13 +28,14 @@ from mesh.orchestration.goals import (
     Wake,
 )
 from mesh.orchestration.halt import Halt
-from mesh.orchestration.intent import Gate, Stage
-from mesh.orchestration.memory import IntentMemory, Memory, Phase, Running
-from mesh.orchestration.report import Metrics, Outcome, report_topic, report_value
+from mesh.orchestration.intent import Gate, Intent, Stage
+from mesh.orchestration.memory import IntentMemory, Memory, Phase, Running, SlotMemory
+from mesh.orchestration.report import Metrics, Outcome, Report, report_topic
+from mesh.orchestration.reporting import AGAIN_NS
 from mesh.orchestration.rollouts import Rollouts
 from mesh.orchestration.sight import Sight, is_partitioned, sight_of
 from mesh.units import MS
-from tests.laws.rollouts import oracle
+from tests.laws.rollouts import oracle, world
 from tests.laws.rollouts.world import (
     DELIVERED,
     GENESIS,
@@ -37,14 +44,16 @@ from tests.laws.rollouts.world import (
     Put,
     Record,
     Revoked,
-    Statement,
     command_of,
     commanded,
+    conductor_of,
+    digest_of,
     intent_of,
     model,
     names,
     proposed,
     report_of,
+    stated,
     view_of,
 )
 from tests.laws.writing import key_of, public
@@ -67,40 +76,37 @@ class Bench:
     lists: dict[bytes, tuple[str, ...]] = field(default_factory=lambda: {INTENT.cohort: LISTED})
     labels: dict[str, str] = field(default_factory=dict)
     now_ns: int = 0
+    refuses: bool = False
 
     def __post_init__(self) -> None:
-        self.conductor = Conductor(
-            ns=GENESIS.ns, secret=key_of(self.name), name=self.name, labels=self.labels,
-            memory=self.memory,
-        )  # fmt: skip
-        self.conductor.deliver(SLOT, DELIVERED)
+        self.pairs = [Pair(public(name), name) for name in dict.fromkeys((*LISTED, self.name))]
+        self.conductor = conductor_of(self.name, labels=self.labels, memory=self.memory)
 
     @property
     def rollouts(self) -> Rollouts:
-        pairs = [Pair(public(name), name) for name in dict.fromkeys((*LISTED, self.name))]
-        return view_of(self.records, pairs).fold(self.lists)
+        return view_of(self.records, self.pairs).fold(self.lists)
 
     def look(self, **sight: object) -> list[Effect]:
-        fields = {"seen": frozenset(LISTED), "linked": self.linked, **sight}
-        effects = self.conductor.look(self.rollouts, Sight(**fields), self.now_ns)  # pyright: ignore
-        return self.heard(effects)
+        seen = replace(Sight(seen=frozenset(LISTED), linked=self.linked), **sight)
+        return self.heard(self.conductor.look(self.rollouts, seen, self.now_ns))
 
-    def answer(self, answer, artefact: bytes = INTENT.artefact) -> list[Effect]:
+    def answer(self, answer: Answer, artefact: bytes = INTENT.artefact) -> list[Effect]:
         return self.heard(self.conductor.answer(SLOT, artefact, answer, self.now_ns))
 
     def heard(self, effects: tuple[Effect, ...]) -> list[Effect]:
         for number, effect in enumerate(effects):
-            if isinstance(effect, Say):
+            if isinstance(effect, Say) and not self.refuses:
                 self.state(effect.report)
             assert number == 0 or not isinstance(effect, Keep), "memory first"
         return list(effects)
 
-    def state(self, report) -> None:
-        pair = Pair(report.key, report.name)
-        self.records.append(
-            Statement(pair, report_topic(report.intent, report.name), len(self.records),
-                      report_value(report))
-        )  # fmt: skip
+    def state(self, report: Report) -> None:
+        self.records.append(stated(report, len(self.records)))
+
+    def again(self, **changes: object) -> "Bench":
+        """The next life of the box, from what is on its disk."""
+        memory = Memory.parse(self.conductor.memory.encode())
+        return replace(self, memory=memory, records=list(self.records), **changes)
 
     @property
     def held(self) -> IntentMemory:
@@ -148,7 +154,7 @@ def test_an_attempt_from_the_goal_to_the_good_report():
     assert [each.goal.swap for each in effects if isinstance(each, Run)] == [True]
     assert said(bench.answer(Good(Metrics(10_000)))) == [Outcome.GOOD]
     assert bench.conductor.memory.slots[SLOT].current == Running(INTENT.artefact, INTENT.id)
-    assert bench.answer(Good(Metrics(10_000))) == []
+    assert bench.answer(Good(Metrics(10_000))) == [Wake(AGAIN_NS)], "to see whether it shows"
     assert "1 slots" in repr(bench.conductor)
 
 
@@ -321,7 +327,7 @@ def test_stages_open_anew_from_the_first_where_halt_and_resume_come_together():
     bench.now_ns = 2000 * MS
     bench.look()
     assert bench.held.is_open(1)
-    bench.records = [each for each in bench.records if not isinstance(each, Statement)]
+    bench.records = [each for each in bench.records if not isinstance(each, world.Statement)]
     other = Bench(name=RANKED[3], records=bench.records)
     other.look()
     assert [latch.stage for latch in other.held.latches] == [0]
@@ -402,9 +408,8 @@ def test_explain_names_what_holds():
     bench.look()
 
     def told(**sight: object):
-        fields = {"seen": frozenset(LISTED), **sight}
-        rollout = bench.rollouts.by_id[INTENT.id]
-        return explain(rollout, Sight(**fields), bench.held, now_ns=0, soaks={})  # pyright: ignore
+        seen = replace(Sight(seen=frozenset(LISTED)), **sight)
+        return explain(bench.rollouts.by_id[INTENT.id], seen, bench.held, now_ns=0, soaks={})
 
     assert told().why == (
         "stage 0: 1 of 2 reports, base 2",
@@ -479,3 +484,216 @@ def test_what_was_delivered_is_left_and_not_gone_back_to_when_it_is_withdrawn():
     alone = Bench(records=[model(DELIVERED, "withdrawn")])
     alone.look()
     assert alone.conductor.memory.slots[SLOT].current is None
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        report_of(INTENT, ME, Outcome.FAILED),
+        report_of(INTENT, ME, Outcome.BACK, attempt=2),
+        report_of(INTENT, ME, Outcome.FAILED, attempt=3),
+    ],
+)
+@pytest.mark.parametrize("answers", [0, 1, 2])
+def test_a_memory_older_than_its_own_word_gives_way_to_it(shown: Report, answers: int):
+    bench = Bench()
+    for answer in (Waiting("no room"), Started())[:answers]:
+        bench.look()
+        bench.answer(answer)
+    bench.state(shown)
+    bench = bench.again()
+    assert not said(bench.look())
+    assert (bench.held.phase, bench.held.report) == (None, shown)
+    assert bench.runs == DELIVERED
+    assert not bench.conductor.awaited
+    bench.records.append(commanded(INTENT, command_of(Verb.RESUME, INTENT, forgives=(shown.id,))))
+    bench.look()
+    assert (bench.held.phase, bench.held.attempt) == (Phase.PREPARING, shown.attempt + 1)
+
+
+def test_a_running_attempt_goes_on_over_the_word_of_an_earlier_one():
+    bench = Bench(memory=Memory({}, {INTENT.id: IntentMemory(2, Phase.SWAPPING)}))
+    bench.state(report_of(INTENT, ME, Outcome.BACK))
+    bench.look()
+    assert (bench.held.phase, bench.held.attempt) == (Phase.SWAPPING, 2)
+
+
+@pytest.mark.parametrize("answers", [1, 2, 3])
+def test_what_was_kept_and_never_said_is_said_in_the_next_life(answers: int):
+    bench = Bench(linked=False)
+    bench.look()
+    for number, answer in enumerate((Waiting("no room"), Started(), Good(Metrics(1)))[:answers]):
+        bench.refuses = number == answers - 1
+        bench.answer(answer)
+    kept = bench.held.report
+    again = bench.again(refuses=False, linked=True)
+    effects = again.look()
+    assert [each.report for each in effects if isinstance(each, Say)] == [kept]
+    assert not said(again.look()), "once it shows it is not said again"
+    assert not said(again.again().look()), "nor in another life"
+    if again.conductor.awaited:
+        (awaited,) = again.conductor.awaited
+        again.heard(again.conductor.report_held(awaited, 0))
+        assert again.held.phase is Phase.SWAPPING
+
+
+def test_what_the_disk_refused_is_said_again_after_a_while_and_not_before():
+    bench = Bench(refuses=True)
+    bench.look()
+    assert Wake(AGAIN_NS) in bench.answer(Started())
+    bench.now_ns = AGAIN_NS - 1
+    effects = bench.look()
+    assert not said(effects)
+    assert Wake(AGAIN_NS) in effects
+    bench.now_ns = AGAIN_NS
+    assert said(bench.look()) == [Outcome.STARTED]
+    bench.refuses, bench.now_ns = False, 2 * AGAIN_NS
+    assert said(bench.look()) == [Outcome.STARTED]
+    assert not [each for each in bench.look() if isinstance(each, Wake)]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        report_of(INTENT, ME, Outcome.FAILED),
+        report_of(INTENT, ME, Outcome.GOOD, metrics=Metrics(50_000)),
+        report_of(INTENT, ME, Outcome.BACK),
+        report_of(INTENT, ME, Outcome.WAITING, attempt=2),
+        report_of(INTENT, ME, Outcome.FAILED, label="twin"),
+    ],
+)
+def test_no_earlier_or_better_word_is_said_over_what_the_view_shows(shown: Report):
+    bench = Bench().up()
+    bench.state(shown)
+    bench.pairs.append(Pair(shown.key, ME))
+    bench.now_ns = AGAIN_NS
+    assert not said(bench.look())
+
+
+def test_a_twin_that_reports_less_hides_nothing_and_silences_nobody():
+    bench = Bench(refuses=True).up()
+    bench.refuses = False
+    twin = report_of(INTENT, ME, Outcome.STARTED, label="twin")
+    bench.pairs.append(Pair(twin.key, ME))
+    bench.state(twin)
+    bench.now_ns = AGAIN_NS
+    assert said(bench.look()) == [Outcome.GOOD]
+    bench.now_ns *= 2
+    assert not said(bench.look())
+
+
+def test_who_is_revoked_says_nothing_again():
+    bench = Bench(refuses=True).up()
+    bench.records.append(Revoked(Pair(public(ME), ME)))
+    bench.now_ns = AGAIN_NS
+    assert not said(bench.look())
+
+
+def test_a_box_that_starts_an_approved_model_takes_out_its_last_report_too():
+    bench = Bench(records=[proposed(INTENT), model(INTENT.artefact, "approved")])
+    bench.look()
+    for answer in (Waiting("no room"), Started()):
+        effects = bench.answer(answer)
+        assert not [each for each in effects if isinstance(each, Unsay)], "more is to come"
+        bench.look()
+    (awaited,) = bench.conductor.awaited
+    bench.heard(bench.conductor.report_held(awaited, 0))
+    gone = Unsay(report_topic(INTENT.id, ME))
+    assert gone in bench.answer(Good(Metrics(1)))
+    assert gone not in bench.look()
+    assert gone in bench.answer(Failed("died")), "another word, taken out as well"
+    assert gone in bench.again().look(), "a snapshot of before the restart was never written"
+
+
+def test_what_two_intents_name_by_one_digest_is_fetched_under_both_references():
+    other = intent_of("y", LISTED, cohort_tree=digest_of("false"), slot="model/other")
+    fetched = Bench(lists={}, records=[proposed(INTENT), proposed(other)]).look()
+    assert {Fetch(INTENT.cohort_reference), Fetch(other.cohort_reference)} <= {*fetched}
+    other = replace(INTENT, tree=digest_of("false"), slot="model/other")
+    bench = Bench(records=[proposed(INTENT), proposed(other)])
+    bench.conductor.deliver("model/other", DELIVERED)
+    assert {Fetch(INTENT.artefact_reference), Fetch(other.artefact_reference)} <= {*bench.look()}
+
+
+def many(count: int) -> list[Intent]:
+    return [intent_of(f"x{number}", LISTED, scope="city") for number in range(count)]
+
+
+def remembering(intents: list[Intent]) -> Bench:
+    """A box that remembers a good report of each of some intents, and holds none of them."""
+    held = {
+        intent.id: IntentMemory(1, None, report_of(intent, ME, Outcome.GOOD, metrics=Metrics(1)))
+        for intent in intents
+    }
+    return Bench(memory=Memory({}, held), records=[])
+
+
+def test_before_everybody_was_asked_no_report_is_given_up():
+    bench = remembering(many(REPORTS_MAX + 8))
+    assert not [each for each in bench.look(whole=False) if isinstance(each, Unsay)]
+    assert len(bench.conductor.memory.intents) == REPORTS_MAX + 8
+    taken = [each for each in bench.look() if isinstance(each, Unsay)]
+    assert len(taken) == 8
+    assert len(bench.conductor.memory.intents) == REPORTS_MAX + 8, "taken out before forgotten"
+    bench.look()
+    assert len(bench.conductor.memory.intents) == REPORTS_MAX
+
+
+@given(st.lists(st.tuples(st.sets(st.integers(0, 5)), st.booleans()), min_size=1, max_size=12))
+def test_nothing_is_kept_of_what_vanished_but_what_runs_ran_or_is_still_said(
+    views: list[tuple[set[int], bool]],
+):
+    bench, intents = Bench(linked=False, lists={}), many(6)
+    bench.conductor.deliver("model/other", DELIVERED)
+    for number, intent in enumerate(intents):
+        bench.lists |= {intent.cohort: LISTED}
+        if number % 2:
+            intents[number] = replace(intent, scope="city", slot="model/other")
+    for shown, whole in views:
+        bench.records = [each for each in bench.records if isinstance(each, world.Statement)]
+        bench.records += [proposed(intents[number]) for number in sorted(shown)]
+        bench.now_ns += 700 * MS
+        bench.look(whole=whole)
+        for goal in bench.conductor.goals.values():
+            if goal.artefact is not None:
+                bench.heard(bench.conductor.answer(goal.slot, goal.artefact, Started(), 0))
+                bench.heard(bench.conductor.answer(goal.slot, goal.artefact, Good(), 0))
+        memory, in_view = bench.conductor.memory, bench.rollouts.by_id
+        named = {
+            each.intent
+            for slot in memory.slots.values()
+            for each in (slot.current, *slot.past)
+            if each is not None
+        }
+        for identifier, held in memory.intents.items():
+            kept = identifier in in_view or identifier in named or held.report is not None
+            assert kept or not whole, "remembered for ever"
+        soaks = {
+            intent.id
+            for intent in intents
+            if bench.conductor.soak_began_ns(intent.id, 0) is not None
+        }
+        assert soaks <= set(in_view), "a soak of what is not there"
+
+
+def test_what_a_slot_runs_or_ran_is_remembered_with_who_brought_it():
+    ran, gone = many(2)
+    past = SlotMemory(Running(DELIVERED), (Running(ran.artefact, ran.id),))
+    held = {intent.id: IntentMemory(attempt=3) for intent in (ran, gone)}
+    bench = Bench(memory=Memory({SLOT: past}, held), records=[])
+    bench.look()
+    assert bench.conductor.memory.intents == {ran.id: IntentMemory(attempt=3)}
+
+
+def test_an_intent_that_vanished_and_returns_finds_no_old_soak():
+    bench = Bench().up()
+    bench.state(report_of(INTENT, OTHER, Outcome.GOOD, metrics=Metrics(1)))
+    bench.look()
+    assert bench.conductor.soak_began_ns(INTENT.id, 0) == 0
+    intent = bench.records.pop(0)
+    bench.look(whole=False)
+    bench.records.insert(0, intent)
+    bench.now_ns = 1000 * MS
+    bench.look()
+    assert bench.conductor.soak_began_ns(INTENT.id, 0) == 1000 * MS
+    assert not bench.held.is_open(1)

@@ -12,7 +12,6 @@ from identity.errors import EncodingError
 from mesh.orchestration.cohort import (
     Cohort,
     encode_names,
-    names_digest,
     parse_names,
     stage_size,
 )
@@ -77,7 +76,7 @@ def test_any_value_is_a_record_or_none(value: object):
     assert parse_intent(value) is None
     assert parse_command(value) is None
     assert parse_halt(value) is None
-    assert not command_at("rollout/x", value)
+    assert command_at("rollout/x", value) is None
 
 
 @given(st.sampled_from(sorted(INTENT.to_value())), values)
@@ -162,7 +161,6 @@ def test_seven_percent_of_a_hundred_is_seven():
 def test_a_list_of_names_is_read_as_it_was_written():
     data = encode_names(tuple(reversed(LISTED)))
     assert parse_names(data) == LISTED
-    assert len(names_digest(data)) == 32
     for wrong in ((), ("city/a", "city/a"), ("City",)):
         with pytest.raises(InvalidCohortError):
             encode_names(wrong)

@@ -126,7 +126,7 @@ def test_reports_show_alone_and_in_snapshots_and_a_halt_proves_them(desk: Desk):
     desk.write(LISTED[0], ("snap", {"map": {topic: report_value(failed)}}), Lane.FLEET)
     rollout = desk.fold().by_id[mine.id]
     assert rollout.reports == {LISTED[0]: failed}
-    halt = halt_due(rollout, desk.fleet.genesis.ns)
+    halt = halt_due(rollout)
     if halt is None:  # the box is not in the first stage, and the halt is of a later one
         pytest.fail("one of four that fails is a halt in some stage")
     check_halt(halt)
