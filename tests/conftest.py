@@ -1,6 +1,7 @@
 """Hypothesis profiles: `dev` by default, `ci` and `nightly` by MESH_HYPOTHESIS.
 
-Everything in tests/live and tests/contract opens real sockets, and so carries the mark `live`.
+Everything in tests/live, tests/contract and tests/netns opens real sockets, and so carries the mark
+`live`.
 """
 
 import os
@@ -16,7 +17,7 @@ settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
 settings.register_profile("nightly", settings.get_profile("dev"), max_examples=3000)
 settings.load_profile(os.environ.get("MESH_HYPOTHESIS", "dev"))
 
-LIVE = (Path(__file__).parent / "live", Path(__file__).parent / "contract")
+LIVE = tuple(Path(__file__).parent / name for name in ("live", "contract", "netns"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -26,12 +26,13 @@ from crdt.entry import Entry
 from inference.onnx import packaged_model_path
 from mesh.demo import run as demo_run
 from mesh.demo.foundation import Foundation, found
+from mesh.demo.partition_act import PartitionAct
 from mesh.demo.run import DemoOptions, run_demo
 from mesh.demo.trust_act import ATTACKS, RECORD_IGNORED, TrustAct
 from mesh.node.offline import Desk
 from tools.detector_shuffle import shuffle_weights
 
-SECONDS_MAX = 40
+SECONDS_MAX = 120
 """A case that takes longer than this is a failure of the suite."""
 BUSY = frozenset({"latency", "frame_to_request", "cpu_budget"})
 """Claims that fail on a busy machine with nothing broken."""
@@ -62,7 +63,7 @@ class Case:
     model: bool = False
 
 
-async def _nothing(self: TrustAct) -> None:
+async def _nothing(self: TrustAct | PartitionAct) -> None:
     del self
 
 
@@ -72,6 +73,10 @@ def _centre_left_alive(stack: ExitStack) -> None:
 
 def _swap_not_done(stack: ExitStack) -> None:
     stack.enter_context(patch.object(TrustAct, "swap_hardware", _nothing))
+
+
+def _cut_that_cuts_nothing(stack: ExitStack) -> None:
+    stack.enter_context(patch.object(PartitionAct, "cut", _nothing))
 
 
 def _steward_file_missing(stack: ExitStack) -> None:
@@ -103,6 +108,8 @@ CASES = (
     Case("centre_left_alive", "trust", ("centre_killed",), broken=_centre_left_alive),
     Case("one_box_reacts_to_everything", "reaction", ("unexpected_reactions",),
          preload=("tools.sabotages.eager_box",)),
+    Case("cut_that_cuts_nothing", "partition", ("cut", "nothing_crossed", "events_counted"),
+         broken=_cut_that_cuts_nothing),
     Case("steward_file_missing", "trust", ("swap",), broken=_steward_file_missing),
 )  # fmt: skip
 

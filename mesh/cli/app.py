@@ -89,7 +89,9 @@ def options(
 def demo(
     boxes: Annotated[int, typer.Option(help="How many boxes, at least 12 for all claims.")] = 12,
     seed: Annotated[int, typer.Option(help="Decides the city and all that happens.")] = 247,
-    act: Annotated[str | None, typer.Option(help="trust or reaction; both unless given.")] = None,
+    act: Annotated[
+        str | None, typer.Option(help="trust, reaction or partition; all unless given.")
+    ] = None,
     incidents: Annotated[int, typer.Option(help="Incidents after the first.")] = 60,
     keep_going: Annotated[bool, typer.Option(help="Go on after a claim that fails.")] = False,
     json: Annotated[Path | None, typer.Option(help="Write the results there.")] = None,

@@ -15,6 +15,7 @@ import numpy as np
 import trio
 from numpy.typing import NDArray
 
+from crdt.entry import Lane
 from identity.encoding import Value
 from inference.detector import Change, Confirmation, Detector, Sighting
 from inference.onnx import load_model
@@ -68,7 +69,8 @@ class _Record:
     published: list[Mapping[str, object]] = field(default_factory=list[Mapping[str, object]])
     entered: list[Mapping[str, object]] = field(default_factory=list[Mapping[str, object]])
     requests: list[Mapping[str, object]] = field(default_factory=list[Mapping[str, object]])
-    notices: list[bytes] = field(default_factory=list[bytes])
+    notices: dict[bytes, int] = field(default_factory=dict[bytes, int])
+    """When each was handed over, monotonic nanoseconds."""
 
 
 class Box:
@@ -119,7 +121,7 @@ class Box:
             task_status.started()
             async for seen in notices:
                 if len(self.record.notices) < RECORDS_MAX:
-                    self.record.notices.append(seen.event_id)
+                    self.record.notices[seen.event_id] = time.monotonic_ns()
 
     # ----------------------------------------------------------------------------- seeing
 
@@ -187,6 +189,7 @@ class Box:
         """What the demo asks of a box."""
         return {
             "addresses": self._addresses,
+            "holdings": self._holdings,
             "links": self._links,
             "notice": self._notice,
             "play": self._start,
@@ -208,6 +211,8 @@ class Box:
                 for link in mind.links
             ],
             "seen": list(mind.presence.seen),
+            "dark": list(mind.presence.dark),
+            "unknown": list(mind.presence.unknown),
         }
 
     async def _refusals(self, request: Mapping[str, Value]) -> Mapping[str, object]:
@@ -234,6 +239,18 @@ class Box:
             "entry_held": held,
         }
 
+    async def _holdings(self, request: Mapping[str, Value]) -> Mapping[str, object]:
+        """Which facts for everyone we hold: each of authority, and how far each box's own word."""
+        del request
+        replica = self.node.mind.replica
+        heads = [
+            [feed.author, head.inc, head.seq]
+            for feed in replica.feeds()
+            if feed.lane == Lane.FLEET and (head := replica.head(feed)) is not None
+        ]
+        lasting = [entry.id for entry in replica.entries() if entry.lane == Lane.AUTH]
+        return {"lasting": sorted(lasting), "heads": heads}
+
     async def _notice(self, request: Mapping[str, Value]) -> Mapping[str, object]:
         event = await self.node.publish(
             Notice(text=str(request.get("text"))), scope=2, model=self.runtime.model.digest
@@ -254,6 +271,7 @@ class Box:
         del request
         record = self.record
         mind = self.node.mind
+        gaps = mind.statistics().admission.gaps
         traces = {
             trace.event_id: {stage.value: ns for stage, ns in trace.stamps.items()}
             for trace in mind.speaking.traces.traces()
@@ -270,7 +288,9 @@ class Box:
                 for event, stamps in traces.items()
                 if "received" in stamps
             ],
-            "gaps": sum(gap.missed for gap in mind.statistics().admission.gaps.values()),
+            "notices": [[event, ns] for event, ns in record.notices.items()],
+            "gaps": sum(gap.missed for gap in gaps.values()),
+            "missed": [[author, gap.missed] for author, gap in gaps.items()],
         }
 
 

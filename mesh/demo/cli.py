@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mesh.demo.run import BOXES_MIN, DemoOptions, run_demo
+from mesh.demo.run import ACTS, BOXES_MIN, DemoOptions, run_demo
 
 __all__ = ["DemoUsageError", "demo"]
 
@@ -21,8 +21,8 @@ def demo(
     """
     if not BOXES_MIN <= boxes <= 40:
         raise DemoUsageError(f"--boxes {boxes}: expected {BOXES_MIN} to 40")
-    if act not in (None, "", "trust", "reaction"):
-        raise DemoUsageError(f"--act {act}: expected trust or reaction")
+    if act not in (None, "", *ACTS):
+        raise DemoUsageError(f"--act {act}: expected {', '.join(ACTS[:-1])} or {ACTS[-1]}")
     if not 0 <= incidents <= 200:
         raise DemoUsageError(f"--incidents {incidents}: expected 0 to 200")
     if json is not None and not json.parent.is_dir():

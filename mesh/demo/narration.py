@@ -63,6 +63,8 @@ class Narrator:
             self._trust(cast("Mapping[str, object]", result["trust"]))
         if "reaction" in result:
             self._reaction(cast("Mapping[str, object]", result["reaction"]))
+        if "partition" in result:
+            self._partition(cast("Mapping[str, object]", result["partition"]))
         failed = cast("list[str]", result["failed"])
         verdict = (
             "[bold green]ok[/]" if result["ok"] else f"[bold red]failed: {', '.join(failed)}[/]"
@@ -113,4 +115,24 @@ class Narrator:
             if isinstance(spread, Mapping):
                 values = cast("Mapping[str, object]", spread)
                 table.add_row(name, str(values["p50"]), str(values["p99"]), str(values["max"]))
+        self._console.print(table)
+
+    def _partition(self, partition: Mapping[str, object]) -> None:
+        if partition["skipped"]:
+            self.tell(f"partition skipped: {partition['why']}")
+        if not partition["cut_s"]:
+            return
+        rows = {
+            "bridges down": f"{partition['cut_s']} s, noticed by all after "
+            f"{partition['noticed_s']} s",
+            "heard on their own bank": f"{partition['events_inside_sides']} events",
+            "lost across the river": f"{partition['events_lost']} deliveries, each counted",
+            "heal → one view": f"{partition['heal_to_agree_s']} s",
+            "facts lost": str(partition["entries_lost"]),
+            "revoked box believed": f"{partition['exposure_s']} s, "
+            f"{partition['exposure_healed_s']} s of it after the heal",
+        }
+        table = Table("partition", "")
+        for name, value in rows.items():
+            table.add_row(name, value)
         self._console.print(table)

@@ -1,6 +1,6 @@
 """One run of the demo, from the founding of a fleet to the exit code.
 
-    found → render and start beside each other → trust → 17:47 → judge
+    found → render and start beside each other → trust → 17:47 → partition → judge
 
 Everything it starts is a process of its own and is gone when the run ends, however it ends.
 """
@@ -24,17 +24,21 @@ from inference.onnx import packaged_model_path
 from mesh.demo import workers
 from mesh.demo.cast import PRELOAD, Cast
 from mesh.demo.city import generate_city, neighbourhood
+from mesh.demo.city_model import City
 from mesh.demo.claims import ClaimFailedError, Claims
 from mesh.demo.foundation import found
 from mesh.demo.narration import Narrator
+from mesh.demo.partition_act import PartitionAct
 from mesh.demo.plan import ScenePlan, plan_scene
 from mesh.demo.reaction_act import ReactionAct
 from mesh.demo.trust_act import TrustAct
 from mesh.node.control import ControlError
 from mesh.node.processes import Child, Processes, ProcessFailedError
 
-__all__ = ["DemoOptions", "Run", "run_demo"]
+__all__ = ["ACTS", "DemoOptions", "Run", "run_demo"]
 
+ACTS = ("trust", "reaction", "partition")
+"""The acts that can be played alone."""
 BOXES_MIN = 6
 """Fewest boxes: a chain of four, one that must do nothing, and one more."""
 STANDS_S = 30.0
@@ -43,7 +47,7 @@ RENDERED_S = 150.0
 """Seconds that rendering may take."""
 PAINTERS = 2
 """Processes that render."""
-DURATION_S_MAX, DURATION_CORES = 120.0, 2
+DURATION_S_MAX, DURATION_CORES = 240.0, 2
 """Seconds that a run of the default size may take where it has so many cores."""
 OWN_PROCESSES = 2
 """The demo's own process, and the one that forks all others."""
@@ -56,7 +60,7 @@ class DemoOptions:
     Attributes:
         boxes: how many boxes.
         seed: of city and scene.
-        act: `trust`, `reaction`, or "" for both.
+        act: `trust`, `reaction`, `partition`, or "" for all.
         incidents: how many beside box 247's.
         keep_going: whether to go on after a failed claim.
         json: file for the result; None for none.
@@ -125,15 +129,24 @@ class Run:
         self.processes: Processes | None = None
         self.trust: TrustAct | None = None
         self.reaction: ReactionAct | None = None
+        self.partition: PartitionAct | None = None
         self.finished = False
+        self.model = options.model or packaged_model_path()
 
     async def main(self, processes: Processes) -> None:
         """Play the acts that were asked for."""
-        options, say = self.options, self.narrator.tell
         self.processes = processes
-        city = neighbourhood(generate_city(options.seed), options.boxes)
+        city = generate_city(self.options.seed)
+        if self.options.act != "partition":
+            await self._play_centre(processes, neighbourhood(city, self.options.boxes))
+        if self.options.act in ("", "partition"):
+            await self._play_partition(processes, city)
+        self.finished = True
+
+    async def _play_centre(self, processes: Processes, city: City) -> None:
+        """Play the acts around box 247."""
+        options, say = self.options, self.narrator.tell
         plan = plan_scene(city, options.seed, options.incidents)
-        model = options.model or packaged_model_path()
         say(
             f"{options.boxes} crossings around {city.hero.name}; {len(plan.cameras)} cameras, "
             f"{plan.seconds:.0f} s each"
@@ -141,9 +154,9 @@ class Run:
         painters: list[Child] = []
         if options.act != "trust":
             painters = self._paint(processes, plan)
-        digest = sha256(model.read_bytes()).digest()
+        digest = sha256(self.model.read_bytes()).digest()
         foundation = await trio.to_thread.run_sync(found, self._folder("fleet"), city, digest)
-        self.cast = Cast(processes, foundation, city, self._folder("scene"), model)
+        self.cast = Cast(processes, foundation, city, self._folder("scene"), self.model)
         await self._stand()
         if options.act != "reaction":
             self.narrator.act("Trust, with the centre dead")
@@ -154,7 +167,18 @@ class Run:
             self.narrator.act("17:47")
             self.reaction = ReactionAct(self.cast, self.claims, plan, self._folder("truth"), say)
             await self.reaction.play(self.narrator.progress)
-        self.finished = True
+            self.narrator.end()
+
+    async def _play_partition(self, processes: Processes, city: City) -> None:
+        """Play the last act; whoever played before goes home first."""
+        for child in processes.children:
+            child.stop()
+        self.narrator.act("Partition")
+        self.partition = PartitionAct(
+            processes, city, seed=self.options.seed, model=self.model, folder=self._folder,
+            claims=self.claims, tell=self.narrator.tell,
+        )  # fmt: skip
+        await self.partition.play()
 
     def _folder(self, name: str) -> Path:
         folder = self.directory / name
@@ -236,6 +260,8 @@ class Run:
             result["trust"] = self.trust.result()
         if self.reaction is not None:
             result["reaction"] = asdict(self.reaction.outcome)
+        if self.partition is not None:
+            result["partition"] = asdict(self.partition.outcome)
         return result
 
 

@@ -45,6 +45,10 @@ class Parent:
         self._connection = connection
         self._is_stopped = False
 
+    def fileno(self) -> int:
+        """Return what becomes readable when `take` has something; for loops of one's own."""
+        return self._connection.fileno()
+
     def tell(self, value: object) -> None:
         """Send a value; one that arrives after the parent is gone is lost."""
         with suppress(BrokenPipeError, ConnectionResetError):

@@ -23,12 +23,12 @@ def run_of(options: DemoOptions, *, finished: bool = True) -> Run:
 
 def test_a_run_of_the_default_size_must_end_in_time() -> None:
     run = run_of(DemoOptions(keep_going=True))
-    run.judge_duration(120.0, cores=2)
-    assert run.result(120.0)["ok"]
-    run.judge_duration(120.1, cores=2)
-    assert run.result(120.1)["failed"] == ["duration"]
+    run.judge_duration(240.0, cores=2)
+    assert run.result(240.0)["ok"]
+    run.judge_duration(240.1, cores=2)
+    assert run.result(240.1)["failed"] == ["duration"]
     with pytest.raises(ClaimFailedError, match="duration"):
-        run_of(DemoOptions()).judge_duration(121.0, cores=8)
+        run_of(DemoOptions()).judge_duration(241.0, cores=8)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,7 @@ def test_a_run_of_the_default_size_must_end_in_time() -> None:
         (DemoOptions(boxes=20), 2, True),
         (DemoOptions(incidents=100), 2, True),
         (DemoOptions(act="reaction"), 2, True),
+        (DemoOptions(act="partition"), 2, True),
         (DemoOptions(), 1, True),
         (DemoOptions(), 2, False),
     ],
