@@ -13,7 +13,7 @@ import trio
 from mesh.demo.cast import Cast
 from mesh.demo.claims import Claims
 from mesh.demo.plan import QUIET_FRAMES_FIRST, ScenePlan
-from mesh.demo.processor import processor_ns, used_ns
+from mesh.demo.processor import processor_ns, stolen_ns, used_ns
 from mesh.demo.reaction_verdict import Outcome, judge_reaction
 from mesh.demo.scenery import load_truth
 from mesh.demo.scenes.flow import FRAME_S
@@ -62,11 +62,13 @@ class ReactionAct:
         at_ns = time.monotonic_ns() + round(LEAD_S * SECOND)
         await cast.ask_all(cast.boxes, {"do": "play", "at_ns": at_ns})
         end = LEAD_S + self.plan.seconds + FRAME_S + AFTER_S
-        start = time.monotonic()
+        start, stolen = time.monotonic(), stolen_ns()
         await self._measure_quiet()
         while (passed := time.monotonic() - start) < end:
             progress(passed / end)
             await trio.sleep(min(0.5, end - passed))
+        passed_ns = (time.monotonic() - start) * SECOND * (os.cpu_count() or 1)
+        self.outcome.stolen_share = round((stolen_ns() - stolen) / passed_ns, 3)
         swapped = cast.old_hero in cast.running
         asked = (*cast.boxes, cast.old_hero) if swapped else cast.boxes
         reports = await cast.ask_all(asked, {"do": "report"})

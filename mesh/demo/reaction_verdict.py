@@ -87,6 +87,7 @@ class Outcome:
     false_detections: int = 0
     samples: int = 0
     quiet_cpu_share: float = 0.0
+    stolen_share: float = 0.0
     absent: int = 0
     latency_ms: Spread | None = None
     frame_to_request_ms: Spread | None = None
@@ -151,7 +152,7 @@ def judge_reaction(
     outcome.samples, outcome.absent = times.samples, times.absent
     outcome.latency_ms, outcome.stages_ms = times.latency_ms, times.stages_ms
     outcome.frame_to_request_ms = times.frame_to_request_ms
-    _judge_times(times, claims)
+    _judge_times(times, outcome.stolen_share, claims)
     if len(shown) >= WHOLE_INCIDENTS and len(plan.cameras) >= WHOLE_CAMERAS:
         quiet, samples = outcome.quiet_frames, outcome.samples
         claims.check("quiet_frames", quiet >= QUIET_FRAMES_MIN,
@@ -258,8 +259,9 @@ def _judge_reactions(
     )
 
 
-def _judge_times(times: ReactionTimes, claims: Claims) -> None:
+def _judge_times(times: ReactionTimes, stolen_share: float, claims: Claims) -> None:
     check = claims.check
+    meanwhile = f"; its host took {stolen_share:.1%} of this machine" if stolen_share else ""
     check("receivers", not times.absent, f"{times.absent} deliveries are missing")
     twice = times.samples - times.heard
     check("handled_once", not twice, f"{twice} of {times.samples} deliveries came again")
@@ -269,4 +271,4 @@ def _judge_times(times: ReactionTimes, claims: Claims) -> None:
     ):
         held = spread is not None and spread.p99 <= most
         value = "nothing was measured" if spread is None else f"p99 {spread.p99:.1f} ms"
-        check(name, held, f"{value}, at most {most:g} ms")
+        check(name, held, f"{value}, at most {most:g} ms{meanwhile}")

@@ -3,8 +3,9 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
-from mesh.demo.processor import processor_ns, used_ns
+from mesh.demo.processor import processor_ns, stolen_ns, used_ns
 
 PARENT = """
 import subprocess, sys
@@ -32,3 +33,9 @@ def test_a_grandchild_counts_and_a_stranger_does_not() -> None:
 
 def test_what_was_used_is_what_the_living_used_since() -> None:
     assert used_ns({1: 5, 2: 100}, {1: 8, 3: 4}) == 7
+
+
+def test_what_the_host_took_never_grows_less_and_is_less_than_all() -> None:
+    before = stolen_ns()
+    assert 0 <= before <= stolen_ns()
+    assert before < 10**9 * float(Path("/proc/uptime").read_text().split()[0]) * os.cpu_count()
