@@ -4,6 +4,8 @@ import json
 import sys
 import zipfile
 
+import pytest
+
 from tests.repo.tree import PRODUCT, ROOT, committed, listing, run_python
 
 IMPORTED = "import json, sys; bare = set(sys.modules); import mesh; "
@@ -19,8 +21,17 @@ def test_importing_mesh_loads_nothing_heavy():
     assert len(ours) <= 4, f"`import mesh` is to stay under 60 ms; it reaches:{listing(ours)}"
 
 
-def test_every_public_name_of_mesh_arrives_when_asked_for():
-    script = "import mesh; print(*(name for name in mesh.__all__ if getattr(mesh, name) is None))"
+@pytest.mark.parametrize("package", ["mesh", "inference"])
+def test_every_public_name_arrives_when_asked_for(package: str):
+    script = f"import {package} as p; print(*(n for n in p.__all__ if getattr(p, n) is None))"
+    asked = run_python("-c", script)
+    assert (asked.returncode, asked.stdout.strip()) == (0, ""), asked.stderr
+
+
+def test_a_command_that_looks_at_no_picture_loads_nothing_for_pictures():
+    script = (
+        "import sys, mesh.cli.app; print(*({'numpy', 'onnxruntime', 'libp2p'} & {*sys.modules}))"
+    )
     asked = run_python("-c", script)
     assert (asked.returncode, asked.stdout.strip()) == (0, ""), asked.stderr
 
