@@ -10,6 +10,7 @@ INVARIANT = "tests/laws/rollouts/test_invariant.py"
 TABLES = "tests/unit/orchestration/test_tables.py"
 CONDUCTS = "tests/unit/orchestration/test_conductor.py"
 RECORDS = "tests/unit/orchestration/test_records.py"
+ASKED = "tests/unit/orchestration/test_applying.py"
 
 LIVES = (HISTORIES, INVARIANT)
 JUDGED = (FOLD, HISTORIES)
@@ -20,6 +21,8 @@ CHORES = "mesh/orchestration/chores.py"
 CONDUCTOR = "mesh/orchestration/conductor.py"
 ROLLOUTS = "mesh/orchestration/rollouts.py"
 SIGHT = "mesh/orchestration/sight.py"
+APPLYING = "mesh/orchestration/applying.py"
+COMMANDING = "mesh/orchestration/commanding.py"
 
 
 def _mutant(
@@ -381,4 +384,63 @@ BOXES = (
     ),
 )
 
-MUTANTS: tuple[Mutant, ...] = (*GATES, *OPENINGS, *HALTS, *COMMANDS, *BOXES)
+PLANS = (
+    _mutant(
+        "only heads are named",
+        "an intent names what it takes the place of, and not what stands behind that",
+        APPLYING,
+        "if each.ended is None and is_at_or_under(each.intent.scope, scope)",
+        "if not each.superseded_by and is_at_or_under(each.intent.scope, scope)",
+        (ASKED,),
+    ),
+    _mutant(
+        "the halted are forgotten",
+        "an intent names no halted one, which a resume makes its rival",
+        APPLYING,
+        "if each.ended is None and is_at_or_under(each.intent.scope, scope)",
+        "if each.dead is None and is_at_or_under(each.intent.scope, scope)",
+        (ASKED,),
+    ),
+    _mutant(
+        "unsigned is released",
+        "an artefact that nobody signed is rolled out",
+        APPLYING,
+        "    if release.released_by is None:\n",
+        "    if False:\n",
+        (ASKED,),
+    ),
+    _mutant(
+        "anybody releases",
+        "an artefact is rolled out whoever signed it",
+        APPLYING,
+        "    if not may_release(view, release.released_by):\n",
+        "    if False:\n",
+        (ASKED,),
+    ),
+    _mutant(
+        "intent before its record",
+        "boxes may run a candidate before others may hear it",
+        APPLYING,
+        "puts=(*records, (intent_key(intent.scope, intent.id), intent.to_value())),",
+        "puts=((intent_key(intent.scope, intent.id), intent.to_value()), *records),",
+        (ASKED,),
+    ),
+    _mutant(
+        "administrators are boxes",
+        "the names of stewards stand in cohorts, and hold every gate",
+        "mesh/orchestration/standpoint.py",
+        "and standing.stratum >= BOX_STRATUM",
+        "and standing.stratum >= 0",
+        (ASKED,),
+    ),
+    _mutant(
+        "juniors resume",
+        "a resume claims to lift a pause that it cannot lift",
+        COMMANDING,
+        "[each for each in rollout.pauses if stratum <= seniors.get(each, stratum)]",
+        "list(rollout.pauses)",
+        (ASKED,),
+    ),
+)
+
+MUTANTS: tuple[Mutant, ...] = (*GATES, *OPENINGS, *HALTS, *COMMANDS, *BOXES, *PLANS)

@@ -18,7 +18,7 @@ from identity.errors import IdentityError
 from inference.errors import InferenceError
 from mesh.choreography.cells import CellError
 from mesh.choreography.event import EventError
-from mesh.cli import artifact, authority, box, dev, nodes
+from mesh.cli import artifact, authority, box, dev, nodes, rollouts
 from mesh.cli.logs import configure_logging
 from mesh.cli.options import CommandError
 from mesh.config import ConfigError
@@ -71,8 +71,13 @@ app.add_typer(artifact.app, name="artifact")
 app.add_typer(authority.app, name="authority")
 app.add_typer(box.app, name="box")
 app.add_typer(nodes.app, name="get")
+app.add_typer(rollouts.app, name="rollout")
+app.command()(rollouts.apply)
 app.command()(box.bootstrap)
 app.command()(dev.dev)
+app.command()(rollouts.diff)
+app.command()(rollouts.explain)
+nodes.app.command("rollouts")(rollouts.rollouts)
 
 
 @app.callback()

@@ -17,6 +17,8 @@ from mesh.node.founding import dialable
 from mesh.node.issuing import issuing_verbs
 from mesh.node.listing import list_nodes
 from mesh.node.offline import Desk
+from mesh.node.rolling import rollout_verbs
+from mesh.node.shelf import DiskShelf, shelf_folder
 from mesh.node.shell import read_clocks
 
 __all__ = ["Answer", "ask_or_serve"]
@@ -69,4 +71,6 @@ def _desk_verbs(desk: Desk, config: NodeConfig) -> dict[str, Verb]:
         del request
         return {"me": config.name, "nodes": list_nodes(desk.replica, read_clocks(), None)}
 
-    return {"nodes": nodes, **issuing_verbs(_DeskSigner(desk, config))}
+    signer = _DeskSigner(desk, config)
+    shelf = DiskShelf(shelf_folder(config))
+    return {"nodes": nodes, **issuing_verbs(signer), **rollout_verbs(signer, shelf)}

@@ -15,7 +15,7 @@ from mesh.cli.asking import ask_or_serve
 from mesh.cli.options import CommandError
 from mesh.config import ConfigError, load_config
 
-__all__ = ["app", "nodes_table"]
+__all__ = ["app", "check_output", "console", "nodes_table", "only_config"]
 
 CONFIG_VARIABLE = "MESH_CONFIG"
 """Environment variable that names the configuration where no option does."""
@@ -37,23 +37,34 @@ def nodes(
     output: Annotated[str, typer.Option("-o", "--output", help="table or json.")] = "table",
 ) -> None:
     """List every member: who it is, where it stands, whether it is seen, what it runs."""
-    if output not in ("table", "json"):
-        raise CommandError(f"-o {output!r:.20}: expected table or json")
-    path = config or _only_config()
+    check_output(output)
+    path = config or only_config()
     answer = trio.run(ask_or_serve, path, {"do": "nodes"})
     rows = cast("list[Row]", answer.value["nodes"])
     if output == "json":
         typer.echo(json.dumps(rows, indent=2))
         return
-    console = Console(emoji=False, highlight=False)
-    if not console.is_terminal:
-        console.width = WIDE
-    console.print(nodes_table(rows, is_live=answer.is_live, wide=not console.is_terminal))
+    shown = console()
+    shown.print(nodes_table(rows, is_live=answer.is_live, wide=not shown.is_terminal))
     if not answer.is_live:
         typer.echo(f"no node runs with {path}: this is what its store held last")
 
 
-def _only_config() -> Path:
+def check_output(output: str) -> None:
+    """Refuse a form of output that is none."""
+    if output not in ("table", "json"):
+        raise CommandError(f"-o {output!r:.20}: expected table or json")
+
+
+def console() -> Console:
+    """Return where tables are shown; nothing is cut off where nobody looks at a terminal."""
+    shown = Console(emoji=False, highlight=False)
+    if not shown.is_terminal:
+        shown.width = WIDE
+    return shown
+
+
+def only_config() -> Path:
     """Return the configuration that is meant where none is named."""
     named = os.environ.get(CONFIG_VARIABLE)
     if named:

@@ -32,10 +32,15 @@ from mesh.orchestration.goals import Goal
 if TYPE_CHECKING:
     from random import Random
 
-__all__ = ["Applying", "Tell"]
+__all__ = ["Applying", "Tell", "artefacts_in"]
 
 Tell = Callable[[Callable[[Conducting], None]], None]
 """Tells the conductor of the mind something, and performs what follows."""
+
+
+def artefacts_in(folder: Path) -> Path:
+    """Return where artefacts lie in the folder of a node."""
+    return folder / "artefacts"
 
 
 class Applying:
@@ -52,7 +57,7 @@ class Applying:
 
     def __init__(self, folder: Path, rng: "Random") -> None:
         self._folder = folder
-        self.store = BlobStore(folder / "artefacts")
+        self.store = BlobStore(artefacts_in(folder))
         self.blobs = BlobShell(
             Exchange(ExchangeLimits(), rng),
             self.store,

@@ -5,11 +5,15 @@ from collections.abc import Mapping
 from crdt.entry import Entry, Lane
 from crdt.replica import Replica
 from identity.encoding import Value
+from mesh.mind import Mind
 from mesh.node.control import Verb
 from mesh.node.issuing import issuing_verbs
 from mesh.node.listing import Sight, list_nodes
 from mesh.node.node import Node
+from mesh.node.rolling import rollout_verbs
+from mesh.node.shelf import NodeShelf
 from mesh.node.shell import read_clocks
+from mesh.orchestration.describing import Watch
 
 __all__ = ["node_verbs"]
 
@@ -37,7 +41,7 @@ class _NodeSigner:
 
 
 def node_verbs(node: Node) -> dict[str, Verb]:
-    """Return the verbs of a node's console: nodes, grant, revoke and approve.
+    """Return the verbs of a node's console: nodes, what an authority signs, and rollouts.
 
     `nodes` answers {nodes: [row…], me: name}; a row is described in `mesh.node.listing`.
     """
@@ -54,4 +58,26 @@ def node_verbs(node: Node) -> dict[str, Verb]:
         )
         return {"me": node.name, "nodes": list_nodes(mind.replica, read_clocks(), sight)}
 
-    return {"nodes": nodes, **issuing_verbs(_NodeSigner(node))}
+    signer = _NodeSigner(node)
+    rolling = rollout_verbs(
+        signer,
+        NodeShelf(node.shell.applying),
+        lambda: _watch(node.mind),
+        clock_trusted=lambda: node.mind.statistics().clock_trusted,
+    )
+    return {"nodes": nodes, **issuing_verbs(signer), **rolling}
+
+
+def _watch(mind: Mind) -> Watch:
+    """Return what a node sees and remembers of rollouts."""
+    conducting = mind.conducting
+    conductor, sight, now_ns = conducting.conductor, conducting.sight, read_clocks().mono_ns
+    if conductor is None:
+        return Watch(sight=sight, now_ns=now_ns)
+    soaks = {
+        (identifier, stage): began_ns
+        for identifier, rollout in conducting.rollouts.by_id.items()
+        for stage in range(len(rollout.intent.stages))
+        if (began_ns := conductor.soak_began_ns(identifier, stage)) is not None
+    }
+    return Watch(sight=sight, memories=conductor.memory.intents, soaks=soaks, now_ns=now_ns)

@@ -38,7 +38,7 @@ from mesh.coordination.enrolment import (
     revocation_body,
     steward_role,
 )
-from mesh.coordination.models import ModelState
+from mesh.coordination.models import MODEL_PREFIX, ModelState, parse_model
 from mesh.node.control import ControlError, Verb
 from mesh.node.placing import cell_of, put_place
 from mesh.node.signer import Signer, able, invite_for, put_body
@@ -329,6 +329,23 @@ async def _approve(signer: Signer, request: Mapping[str, Value]) -> Mapping[str,
         "area": area if isinstance(area, str) else list(area),
     }
     await signer.write("put", put_body(signer.replica, key, value))
+    await _carry_along(signer, name, digest, str(state))
     replaced = before.value if before is not None else None
     old = cast("Mapping[str, object]", replaced).get("digest") if replaced else None
     return {"replaced": old if old != digest else None}
+
+
+async def _carry_along(signer: Signer, name: str, digest: bytes, state: str) -> None:
+    """Give the records below a model's name that hold the same digest the same state.
+
+    A rollout records its candidate there; the most restrictive record of a digest decides, so a
+    candidate that is approved under the name alone would stay a candidate.
+    """
+    below = f"{MODEL_PREFIX}{name}/"
+    for key, register in sorted(signer.replica.registers.items()):
+        record = parse_model(register.value) if key.startswith(below) else None
+        if record is None or record.digest != digest or str(record.state) == state:
+            continue
+        area = record.area if isinstance(record.area, str) else list(record.area)
+        value = {"digest": digest, "state": state, "events": list(record.events), "area": area}
+        await signer.write("put", put_body(signer.replica, key, value))

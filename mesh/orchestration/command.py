@@ -28,6 +28,7 @@ __all__ = [
     "COMMAND_ID_SIZE",
     "COMMAND_PREFIX",
     "FORGIVEN_MAX",
+    "LIFTED_MAX",
     "REPORT_ID_SIZE",
     "Command",
     "Verb",

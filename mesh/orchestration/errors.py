@@ -6,6 +6,7 @@ OrchestrationError
 ├── InvalidCohortError   bytes that are no list of names, or not the list that an intent names
 ├── InvalidReportError   a report that cannot be written down
 ├── InvalidHaltError     a halt that would prove nothing
+├── CannotApplyError     what a person asked for and cannot have; the message is for that person
 ├── InvalidMemoryError   bytes that are no memory of a conductor
 └── BlobError            of the exchange of artefacts; `blob_errors` draws its branches
 
@@ -35,6 +36,10 @@ class InvalidReportError(OrchestrationError):
 
 class InvalidHaltError(OrchestrationError):
     """A halt that would prove nothing; the message says why."""
+
+
+class CannotApplyError(OrchestrationError):
+    """What a person asked for and cannot have: what was wrong, what was expected, what to do."""
 
 
 class InvalidMemoryError(OrchestrationError):

@@ -29,7 +29,7 @@ from mesh.orchestration.intent import (
     is_slot,
 )
 
-__all__ = ["check_intent", "parse_intent"]
+__all__ = ["SUPERSEDES_MAX", "check_intent", "parse_intent"]
 
 SUPERSEDES_MAX = 32
 LABELS_MAX = 16

@@ -28,10 +28,8 @@ def test_every_public_name_arrives_when_asked_for(package: str):
     assert (asked.returncode, asked.stdout.strip()) == (0, ""), asked.stderr
 
 
-def test_a_command_that_looks_at_no_picture_loads_nothing_for_pictures():
-    script = (
-        "import sys, mesh.cli.app; print(*({'numpy', 'onnxruntime', 'libp2p'} & {*sys.modules}))"
-    )
+def test_a_node_without_pictures_loads_nothing_for_pictures():
+    script = "import sys, mesh.node; print(*{'numpy', 'onnxruntime', 'libp2p'} & {*sys.modules})"
     asked = run_python("-c", script)
     assert (asked.returncode, asked.stdout.strip()) == (0, ""), asked.stderr
 

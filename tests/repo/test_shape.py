@@ -17,6 +17,7 @@ REASON = re.compile(r"[\])\w]\s+\(?[A-Za-z`]\w*.*\s.+")
 """Something like a sentence after the rule's name."""
 
 LATE_IMPORTERS = {
+    "inference/__init__.py": "public names, when they are first asked for",
     "mesh/__init__.py": "public names, when they are first asked for",
     "mesh/choreography/cells.py": "h3, which has no annotations",
     "mesh/cli/artifact.py": "the demo's renderer, which stands beside the command line",

@@ -1,0 +1,292 @@
+"""What people ask of rollouts at a console or a desk: applied, listed, watched, commanded.
+
+The same requests are served by a running node and by a desk without a network; see `issuing`. What
+is to be written is planned by `mesh.orchestration.applying` and `commanding`; here it is read from
+a request, the bytes are put where neighbours can fetch them, and then the registers are written,
+the record that lets boxes hear a candidate before the intent that makes them run it.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import trio
+
+from crdt.standing import Pair
+from identity.encoding import Value
+from inference.errors import InferenceError
+from mesh.node.blobstore_errors import BlobStoreError
+from mesh.node.control import ControlError, Verb
+from mesh.node.shelf import Shelf
+from mesh.node.shell import read_clocks
+from mesh.node.signer import Signer, put_body
+from mesh.orchestration.applying import Plan, Release, plan_rollout
+from mesh.orchestration.blob_tree import SIZE_MAX, reference_of
+from mesh.orchestration.command import Verb as CommandVerb
+from mesh.orchestration.command import command_key
+from mesh.orchestration.commanding import plan_command
+from mesh.orchestration.describing import (
+    Watch,
+    describe_box,
+    describe_change,
+    describe_rollout,
+    list_rollouts,
+)
+from mesh.orchestration.errors import CannotApplyError, OrchestrationError
+from mesh.orchestration.intent import NONCE_SIZE
+from mesh.orchestration.records import intent_in
+from mesh.orchestration.standpoint import Standpoint, find_rollout, lists_held, short
+from mesh.orchestration.wish import parse_wish
+
+__all__ = ["check_clock", "rollout_verbs"]
+
+CLOCK_BEHIND_MS_MAX = 3_600_000
+"""How far facts may be signed ahead of this machine's clock before it is called wrong, ms."""
+
+Look = Callable[[], Watch | None]
+"""Returns what a running node sees and remembers; None where nobody looks."""
+
+
+def rollout_verbs(
+    signer: Signer,
+    shelf: Shelf,
+    look: Look = lambda: None,
+    *,
+    clock_trusted: Callable[[], bool] = lambda: True,
+) -> dict[str, Verb]:
+    """Return the verbs apply, rollouts, rollout, command and explain, served by a signer.
+
+    The requests:
+
+        {do: "apply", wish, artifact?: path, dry?: bool}
+        {do: "rollouts"}                                {do: "rollout", name}
+        {do: "command", name, command, share?: ppm}     {do: "explain", box}
+
+    Args:
+        signer: a view and something that writes.
+        shelf: where the bytes lie.
+        look: what a running node sees.
+        clock_trusted: whether its wall clock agrees with its neighbours'.
+    """
+    desk = _Desk(signer, shelf, look, clock_trusted)
+    verbs = {
+        "apply": desk.apply,
+        "rollouts": desk.rollouts,
+        "rollout": desk.rollout,
+        "command": desk.command,
+        "explain": desk.explain,
+    }
+    return {name: _speaking(verb) for name, verb in verbs.items()}
+
+
+def _speaking(verb: Verb) -> Verb:
+    """Return a verb whose refusals are those of the console."""
+
+    async def answer(request: Mapping[str, Value]) -> Mapping[str, object]:
+        try:
+            return await verb(request)
+        except (OrchestrationError, InferenceError, BlobStoreError) as error:
+            raise ControlError(str(error)) from None
+
+    return answer
+
+
+def check_clock(newest_ms: Mapping[bytes, int], now_ms: int) -> None:
+    """Refuse to sign by a clock that others show to be behind.
+
+    One author alone may be the one whose clock is wrong; of several, two must be ahead.
+
+    Args:
+        newest_ms: when each other author says that it signed last, wall clock.
+        now_ms: this machine's.
+
+    Raises:
+        ControlError: the clock is behind; by how much.
+    """
+    ahead = sorted((at - now_ms for at in newest_ms.values()), reverse=True)
+    witness = ahead[min(1, len(ahead) - 1)] if ahead else 0
+    if witness > CLOCK_BEHIND_MS_MAX:
+        hours = witness // 3_600_000
+        raise ControlError(
+            f"this machine's clock is at least {hours} h behind: others signed facts that are "
+            "newer; set the clock, then try again"
+        )
+
+
+class _Desk:
+    """Answers, by one signer."""
+
+    def __init__(
+        self, signer: Signer, shelf: Shelf, look: Look, clock_trusted: Callable[[], bool]
+    ) -> None:
+        self._signer = signer
+        self._shelf = shelf
+        self._look = look
+        self._clock_trusted = clock_trusted
+
+    async def _view(self) -> Standpoint:
+        replica = self._signer.replica
+        wanted = {
+            intent.cohort: None
+            for key, register in replica.registers.items()
+            if (intent := intent_in(key, register)) is not None
+        }
+        held = {digest: await self._shelf.load(digest) for digest in wanted}
+        lists = lists_held(replica.registers, held.get)
+        return Standpoint.of(replica, self._signer.public, lists)
+
+    def _watch(self, view: Standpoint) -> Watch:
+        return self._look() or Watch.of_store(view)
+
+    def _check_clock(self) -> None:
+        if not self._clock_trusted():
+            raise ControlError(
+                "this machine's clock disagrees with its neighbours': set it, then try again"
+            )
+        newest: dict[bytes, int] = {}
+        for entry in self._signer.replica.entries():
+            if entry.author != self._signer.public:
+                newest[entry.author] = max(entry.t, newest.get(entry.author, 0))
+        check_clock(newest, read_clocks().wall_ms)
+
+    async def apply(self, request: Mapping[str, Value]) -> Mapping[str, object]:
+        wish, dry = parse_wish(request.get("wish")), request.get("dry") is True
+        self._check_clock()
+        path = request.get("artifact")
+        data = await _read(path) if path is not None else await self._shelf.load(wish.artefact)
+        view = await self._view()
+        release = None if data is None else await trio.to_thread.run_sync(_release, data)
+        plan = plan_rollout(view, wish, release, secrets.token_bytes(NONCE_SIZE))
+        if not dry and not plan.unchanged:
+            if data is not None and path is not None:
+                await self._shelf.keep(data)
+            await self._shelf.keep(plan.listing)
+            for key, value in plan.puts:
+                await self._signer.write("put", put_body(self._signer.replica, key, value))
+            if plan.intent.id not in (await self._view()).rollouts.by_id:
+                raise ControlError(
+                    f"{plan.intent.title} was signed and does not count: ask a senior"
+                )
+        return _planned(view, plan)
+
+    async def rollouts(self, request: Mapping[str, Value]) -> Mapping[str, object]:
+        del request
+        return {"rollouts": list_rollouts(await self._view())}
+
+    async def rollout(self, request: Mapping[str, Value]) -> Mapping[str, object]:
+        view = await self._view()
+        rollout = find_rollout(view.rollouts, str(request.get("name")))
+        return {"rollout": describe_rollout(rollout, self._watch(view))}
+
+    async def command(self, request: Mapping[str, Value]) -> Mapping[str, object]:
+        verb, share = request.get("command"), request.get("share")
+        if verb not in tuple(CommandVerb):
+            known = ", ".join(CommandVerb)
+            raise ControlError(f"command {verb!r:.40}: expected one of {known}")
+        self._check_clock()
+        view = await self._view()
+        rollout = find_rollout(view.rollouts, str(request.get("name")))
+        commands = plan_command(
+            view,
+            rollout,
+            CommandVerb(str(verb)),
+            sight=self._watch(view).sight,
+            nonce=secrets.token_bytes(NONCE_SIZE),
+            share_ppm=share if isinstance(share, int) else None,
+        )
+        for command in commands:
+            key = command_key(rollout.intent.scope, command)
+            body = put_body(self._signer.replica, key, command.to_value())
+            await self._signer.write("put", body)
+        after = (await self._view()).rollouts
+        return {
+            "title": rollout.intent.title,
+            "id": short(rollout.id),
+            "lifted": sum(len(each.names) for each in commands if each.verb == "resume"),
+            "forgave": sum(len(each.forgives) for each in commands),
+            "stage": next((each.stage for each in commands if each.stage is not None), None),
+            "state": after.by_id[rollout.id].obstacle or "open",
+            "revived": [
+                f"{each.intent.title} ({short(each.id)})"
+                for each in after.by_id.values()
+                if rollout.id in view.rollouts.by_id[each.id].superseded_by
+                and each.dead is None
+                and not each.superseded_by
+            ],
+        }
+
+    async def explain(self, request: Mapping[str, Value]) -> Mapping[str, object]:
+        name, view = str(request.get("box")), await self._view()
+        pairs = [pair for pair in view.authority.by_name(name) if _stands(view, pair)]
+        if not pairs:
+            raise CannotApplyError(
+                f"nobody holds {name!r:.60}: expected a name of `mesh get nodes`"
+            )
+        pair, watch = pairs[0], self._look()
+        standing = view.authority.standings[pair]
+        presence = "" if watch is None else _presence(watch, name)
+        return {
+            "name": name,
+            "state": "current" if standing.current else "not current: it runs nothing for others",
+            "presence": presence,
+            "slots": describe_box(view, pair, watch or Watch.of_store(view)),
+        }
+
+
+def _stands(view: Standpoint, pair: Pair) -> bool:
+    return view.authority.standings[pair].winning
+
+
+def _presence(watch: Watch, name: str) -> str:
+    if name in watch.sight.seen:
+        return "seen"
+    return "dark" if name in watch.sight.dark else "unknown"
+
+
+def _planned(view: Standpoint, plan: Plan) -> Mapping[str, object]:
+    return {
+        "title": plan.intent.title,
+        "id": short(plan.intent.id),
+        "slot": plan.intent.slot,
+        "names": len(plan.names),
+        "unchanged": plan.unchanged,
+        "changes": describe_change(view, plan),
+        "notes": list(plan.notes),
+    }
+
+
+async def _read(path: Value) -> bytes:
+    """Return the artefact in a file of this machine.
+
+    Raises:
+        ControlError: it cannot be read.
+    """
+    file = Path(str(path))
+    try:
+        if file.stat().st_size > SIZE_MAX:
+            raise ControlError(f"{file} is larger than {SIZE_MAX >> 20} MiB")
+        return await trio.Path(file).read_bytes()
+    except OSError as error:
+        raise ControlError(
+            f"{file} cannot be read: {error.strerror or error}; expected an artefact"
+        ) from None
+
+
+def _release(data: bytes) -> Release:
+    """Return what is known of an artefact.
+
+    Raises:
+        ArtifactError: it is none, or its signature is wrong.
+        InvalidReferenceError: it is too large to be fetched.
+    """
+    from inference.artifact import check_signature, parse_artifact  # loads numpy: when needed
+
+    artifact = parse_artifact(data)
+    held = artifact.signature
+    return Release(
+        reference=reference_of(artifact.raw),
+        kind=str(artifact.manifest.kind),
+        name=artifact.manifest.name,
+        version=artifact.manifest.version,
+        released_by=None if held is None else check_signature(artifact, [held.key]).key,
+    )
