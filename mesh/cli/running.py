@@ -19,7 +19,6 @@ from mesh.coordination.trust import PeerClass
 from mesh.node.control import socket_path
 from mesh.node.node import Node
 from mesh.node.opening import load_secret, open_prepared_node, read_invite
-from mesh.orchestration.standpoint import LABELS_TOPIC
 from mesh.units import MS
 
 __all__ = ["run_node"]
@@ -76,8 +75,6 @@ async def _state(node: Node, config: NodeConfig, models: tuple[bytes, ...]) -> N
     await node.facts.runs(
         models=[(digest, now_ms) for digest in models], config=[(settings, now_ms)]
     )
-    if config.labels:
-        await node.facts.status(LABELS_TOPIC, dict(config.labels))
 
 
 def _is_member(node: Node) -> bool:

@@ -20,6 +20,7 @@ from crdt.errors import CrdtError
 from crdt.registers import Register
 from crdt.standing import Authority, Pair
 from identity.keys import SecretKey
+from mesh.coordination.trust import PeerClass
 from mesh.mind.cores import Cores
 from mesh.mind.effects import Apply, Fetch, Persist
 from mesh.mind.writing import WriteError
@@ -28,6 +29,7 @@ from mesh.orchestration.cohort import parse_names
 from mesh.orchestration.conductor import Conductor
 from mesh.orchestration.errors import InvalidCohortError, InvalidMemoryError
 from mesh.orchestration.halt import HALT_KIND, Halt
+from mesh.orchestration.labels import LABELS_KIND, labels_of
 from mesh.orchestration.memory import Memory
 from mesh.orchestration.records import SignedHalt, halts_of
 from mesh.orchestration.report import (
@@ -94,6 +96,7 @@ class Conducting:
         self._memory = b""
         self._signing: dict[int, Halt] = {}
         self._unsigned: list[Halt] = []
+        self._labels_ns = 0
         said = [held.report for held in kept.intents.values() if held.report is not None]
         topics = {report_topic(r.intent, r.name): report_value(r) for r in said}
         cores.writing.recall(Lane.FLEET, topics)
@@ -196,6 +199,7 @@ class Conducting:
         named = self.lists_wanted
         self._cohorts = {key: names for key, names in self._cohorts.items() if key in named}
         self._take(self._conductor.look(rollouts, self.sight, now_ns))
+        self._state_labels(now_ns)
         self._ask_who_holds(self._conductor, now_ns)
 
     def persisted(self, ticket: int) -> None:
@@ -237,6 +241,20 @@ class Conducting:
             held = [found for each in authority.surviving if (found := entry(each)) is not None]
             self._halts = (authority, halts_of(authority, held))
         return self._halts[1]
+
+    def _state_labels(self, now_ns: int) -> None:
+        """State what this box carries, and again where its own view does not show it."""
+        cores, labels = self._cores, dict(self._cores.config.labels)
+        me = Pair(cores.public, cores.config.name)
+        shown = labels_of(cores.replica.status(Lane.FLEET), me)
+        is_member = cores.trust.peer_class(cores.public).peer_class is PeerClass.MEMBER
+        if labels == shown or now_ns < self._labels_ns or not is_member:
+            return
+        self._labels_ns = now_ns + AGAIN_NS
+        cores.soon("rollouts", AGAIN_NS)
+        with suppress(CrdtError, WriteError):
+            t = cores.now.wall_ms
+            cores.writing.state(Lane.FLEET, LABELS_KIND, LABELS_KIND, labels, t=t, now_ns=now_ns)
 
     def _ask_who_holds(self, conductor: Conductor, now_ns: int) -> None:
         """Tell the conductor which of the reports it waits for a linked peer holds."""

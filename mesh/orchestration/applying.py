@@ -23,8 +23,9 @@ from mesh.orchestration.cohort import encode_names
 from mesh.orchestration.errors import CannotApplyError
 from mesh.orchestration.intent import Intent, intent_key, is_slot
 from mesh.orchestration.intent_checks import SUPERSEDES_MAX, check_intent
+from mesh.orchestration.labels import labels_of
 from mesh.orchestration.rollouts import Rollout
-from mesh.orchestration.standpoint import Standpoint, labels_of, reach, short, signers
+from mesh.orchestration.standpoint import Standpoint, reach, short, signers
 from mesh.orchestration.wish import Wish
 
 __all__ = ["Plan", "Release", "candidate_key", "may_release", "plan_rollout"]
@@ -212,7 +213,7 @@ def _eligible(view: Standpoint, wish: Wish) -> tuple[str, ...]:
             "`mesh get nodes`"
         )
     asked = dict(wish.labels)
-    labelled = [(box.pair.name, labels_of(view.state, box.pair)) for box in boxes]
+    labelled = [(box.pair.name, labels_of(view.fleet, box.pair)) for box in boxes]
     found = {name: None for name, said in labelled if asked.items() <= said.items()}
     if found:
         return tuple(sorted(found))

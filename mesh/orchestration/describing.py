@@ -13,12 +13,13 @@ from mesh.orchestration.commanding import percent
 from mesh.orchestration.explain import StageBar, explain
 from mesh.orchestration.going_back import stage_of_start
 from mesh.orchestration.intent import Intent
+from mesh.orchestration.labels import labels_of
 from mesh.orchestration.memory import IntentMemory
 from mesh.orchestration.observing import observed, opened
 from mesh.orchestration.report import Outcome, Report, Verdict, verdict_of
 from mesh.orchestration.rollouts import Rollout
 from mesh.orchestration.sight import Sight
-from mesh.orchestration.standpoint import Standpoint, labels_of, reach, short
+from mesh.orchestration.standpoint import Standpoint, reach, short
 
 __all__ = ["Watch", "describe_box", "describe_change", "describe_rollout", "list_rollouts"]
 
@@ -178,7 +179,7 @@ def _why(view: Standpoint, rollout: Rollout, pair: Pair, watch: Watch) -> str:
         return f"{said}; {rollout.obstacle}" if rollout.obstacle else said
     if rollout.obstacle is not None:
         return f"stays with what it runs: {rollout.obstacle}"
-    stage = stage_of_start(rollout, pair.name, labels_of(view.state, pair))
+    stage = stage_of_start(rollout, pair.name, labels_of(view.fleet, pair))
     if stage is None:
         return "stays with what it runs: it is not in the cohort"
     share = percent(rollout.intent.shares_ppm[stage])

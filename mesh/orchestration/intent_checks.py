@@ -201,10 +201,15 @@ def _check_labels(intent: Intent) -> None:
     if len(intent.labels) > LABELS_MAX or list(intent.labels) != ordered:
         raise InvalidIntentError(f"labels: expected at most {LABELS_MAX}, each key once, ascending")
     for label in intent.labels:
-        if not all(_is_text(text, LABEL_SIZE_MAX) for text in label):
+        if not all(map(is_label, label)):
             raise InvalidIntentError(
                 f"label {label!r:.80}: expected 1 to {LABEL_SIZE_MAX} printable characters"
             )
+
+
+def is_label(text: object) -> bool:
+    """Whether something can be the key or the value of a label."""
+    return isinstance(text, str) and _is_text(text, LABEL_SIZE_MAX)
 
 
 def _is_text(text: str, size_max: int) -> bool:

@@ -6,7 +6,6 @@ of a store that is only read. What others hold may differ, and an answer says wh
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from crdt.entry import Lane
 from crdt.registers import Register
@@ -21,10 +20,8 @@ from mesh.orchestration.rollouts import Rollout, Rollouts, fold_rollouts
 
 __all__ = [
     "BOX_STRATUM",
-    "LABELS_TOPIC",
     "Standpoint",
     "find_rollout",
-    "labels_of",
     "lists_held",
     "reach",
     "short",
@@ -33,8 +30,6 @@ __all__ = [
 
 BOX_STRATUM = 3
 """From this stratum on a name is a box; what is senior to it administers."""
-LABELS_TOPIC = "labels"
-"""The STATE topic under which a box says what it carries: a map of texts."""
 VERB = "rollout"
 """What the author of an intent or a command holds over its scope."""
 SHORT_ID_SIZE = 8
@@ -53,8 +48,7 @@ class Standpoint:
         signer: the key that asks or signs, 32 bytes.
         authority: who holds what.
         registers: intents, commands and model records among them.
-        state: what boxes say of themselves, their labels among it.
-        fleet: what boxes say to the fleet, their reports among it.
+        fleet: what boxes say to the fleet, their labels and reports among it.
         cohorts: the lists of names that are held, by digest.
         rollouts: the fold of all that.
     """
@@ -62,7 +56,6 @@ class Standpoint:
     signer: bytes
     authority: Authority
     registers: Mapping[str, Register]
-    state: Topics
     fleet: Topics
     cohorts: Mapping[bytes, tuple[str, ...]]
     rollouts: Rollouts
@@ -78,7 +71,6 @@ class Standpoint:
             signer=signer,
             authority=replica.authority,
             registers=replica.registers,
-            state=replica.status(Lane.STATE),
             fleet=fleet,
             cohorts=cohorts,
             rollouts=fold_rollouts(replica.authority, replica.registers, fleet, halts, cohorts),
@@ -116,15 +108,6 @@ def lists_held(
             except InvalidCohortError:
                 continue
     return found
-
-
-def labels_of(state: Topics, pair: Pair) -> dict[str, str]:
-    """Return what a box says it carries; whatever is malformed is left out."""
-    said = state.get(pair, {}).get(LABELS_TOPIC)
-    if not isinstance(said, Mapping):
-        return {}
-    fields = cast("Mapping[object, object]", said).items()
-    return {key: value for key, value in fields if isinstance(key, str) and isinstance(value, str)}
 
 
 def signers(view: Standpoint, act: str, scope: str) -> list[Standing]:

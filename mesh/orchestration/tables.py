@@ -16,6 +16,7 @@ from mesh.orchestration.command import COMMAND_PREFIX, Command, parse_command, p
 from mesh.orchestration.halt import HALT_KIND, parse_halt_body
 from mesh.orchestration.intent import INTENT_PREFIX, Intent, parse_intent_key
 from mesh.orchestration.intent_checks import parse_intent
+from mesh.orchestration.labels import LABELS_KIND, parse_labels_body
 from mesh.orchestration.report import REPORT_KIND, parse_report_body
 
 __all__ = ["ROLLOUT_KEY_RULES", "ROLLOUT_KINDS", "SealedKeyRule", "command_at", "intent_at"]
@@ -80,6 +81,7 @@ ROLLOUT_KINDS: Kinds = {
         (
             KindRule(HALT_KIND, Lane.AUTH, None, parse_halt_body),
             KindRule(REPORT_KIND, Lane.FLEET, "state", parse_report_body),
+            KindRule(LABELS_KIND, Lane.FLEET, "state", parse_labels_body),
         )
     ),
 }

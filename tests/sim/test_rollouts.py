@@ -1,13 +1,16 @@
 """Rollouts in virtual time, by real minds: records spread, every box decides and reports alone."""
 
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 
+from crdt.entry import Lane
 from mesh.orchestration.blob_tree import Reference, reference_of
 from mesh.orchestration.cohort import encode_names
 from mesh.orchestration.command import Command, Verb, command_key
 from mesh.orchestration.intent import Gate, Intent, Stage, intent_key
+from mesh.orchestration.labels import labels_of
 from mesh.testing.fleet import MODEL, Fleet
 
 SLOT = "model/detector"
@@ -232,3 +235,22 @@ def test_a_full_disk_holds_back_a_report_until_there_is_room():
         rollout.fleet.box(name).node.disk.is_full = False
     rollout.fleet.run(seconds=150)
     assert rollout.running(intent) == list(rollout.names)
+
+
+def test_labels_are_told_to_the_whole_fleet_and_choose_who_is_meant():
+    fleet = Fleet(boxes=8, seed=10)
+    node = fleet.box("north/box-1").node
+    fleet.crash("north/box-1")
+    node.config = replace(node.config, labels={"camera": "true"})
+    fleet.restart("north/box-1")
+    fleet.stand()
+    fleet.run(seconds=15)
+    for name in ("centre", "south/box-5"):
+        told = fleet.box(name).mind.replica.status(Lane.FLEET)
+        carried = {pair.name: labels_of(told, pair) for pair in told if labels_of(told, pair)}
+        assert carried == {"north/box-1": {"camera": "true"}}
+    fleet.crash("north/box-1")
+    fleet.restart("north/box-1")
+    fleet.run(seconds=15)
+    told = fleet.centre.mind.replica.status(Lane.FLEET)
+    assert [pair.name for pair in told if labels_of(told, pair)] == ["north/box-1"]

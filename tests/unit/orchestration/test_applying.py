@@ -119,7 +119,7 @@ def test_agents_and_configurations_need_no_record_and_name_their_slot(town: Town
 def test_labels_choose_among_the_boxes(town: Town):
     for name, said in ((BOXES[0], {"camera": "true", "side": "n"}), (BOXES[1], {"camera": "no"}),
                        (BOXES[2], {"camera": True}), (BOXES[3], "camera")):  # fmt: skip
-        town.write(name, ("status", {"topic": "labels", "value": said}), Lane.STATE)
+        town.write(name, ("labels", said), Lane.FLEET)
     plan = town.plan(wish(labels=(("camera", "true"),)))
     assert plan.names == BOXES[:1]
     assert plan.intent.labels == (("camera", "true"),)
