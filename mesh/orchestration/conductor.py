@@ -85,6 +85,7 @@ class Conductor:
         self._reporting = Reporting(ns, secret, name)
         self._goals: dict[str, Goal] = {}
         self._unsaid: dict[bytes, bytes] = {}
+        self._permitted: dict[bytes, int] = {}
         self._rollouts = Rollouts({}, {})
         self._sight = Sight(seen=frozenset((name,)), whole=False)
 
@@ -108,8 +109,8 @@ class Conductor:
         """Ids of the reports that a linked peer has to hold before a swap; see `report_held`."""
         return tuple(
             held.report.id
-            for held in self._intents.values()
-            if held.phase is Phase.STARTED and held.report is not None
+            for identifier, held in self._intents.items()
+            if held.report is not None and self._waits(identifier)
         )
 
     def soak_began_ns(self, intent: bytes, stage: int) -> int | None:
@@ -143,6 +144,7 @@ class Conductor:
         if sight.whole:
             for identifier in forgotten(rollouts, self._intents, self._slots, self._unsaid):
                 del self._intents[identifier]
+                self._permitted.pop(identifier, None)
         for rollout in rollouts.by_id.values():
             if self._concerns_me(rollout.intent):
                 self._watch(rollout, now_ns)
@@ -163,10 +165,10 @@ class Conductor:
         """Hear that a linked peer holds a report of ours, by its id."""
         for identifier, held in self._intents.items():
             said = held.report
-            if held.phase is Phase.STARTED and said is not None and said.id == report:
+            if said is not None and said.id == report and self._waits(identifier):
                 rollout = self._rollouts.by_id.get(identifier)
-                if rollout is not None and self._may_start(rollout):
-                    self._intents[identifier] = replace(held, phase=Phase.SWAPPING)
+                if rollout is not None and self._goes_on(rollout):
+                    self._permit(identifier)
                 break
         return self._decide(now_ns)
 
@@ -245,10 +247,10 @@ class Conductor:
 
     def _goal_of(self, trial: bytes) -> Goal:
         intent = self._rollouts.by_id[trial].intent
+        if self._waits(trial) and not self._sight.linked:
+            self._permit(trial)
         held = self._intents[trial]
-        if held.phase is Phase.STARTED and not self._sight.linked:
-            held = self._intents[trial] = replace(held, phase=Phase.SWAPPING)
-        swap = held.phase is Phase.SWAPPING
+        swap = held.phase is Phase.SWAPPING and not self._waits(trial)
         why = f"{intent.title}, attempt {held.attempt}: its stage is open here"
         return Goal(intent.slot, intent.artefact, trial, held.attempt, why, swap)
 
@@ -259,6 +261,21 @@ class Conductor:
             if held.phase is not None and rollout is not None and rollout.intent.slot == slot:
                 return identifier
         return None
+
+    def _waits(self, intent: bytes) -> bool:
+        """Whether a neighbour has to hold the report before the swap.
+
+        A permission ends with the life that it was given in: who swapped already says so, and who
+        did not may have lost power before anybody heard of it, and has neighbours now.
+        """
+        held = self._intents[intent]
+        if held.phase is Phase.SWAPPING:
+            return self._permitted.get(intent) != held.attempt
+        return held.phase is Phase.STARTED
+
+    def _permit(self, intent: bytes) -> None:
+        held = self._intents[intent] = replace(self._intents[intent], phase=Phase.SWAPPING)
+        self._permitted[intent] = held.attempt
 
     def _drop_strays(self) -> None:
         """End attempts at intents that are not there any more."""
@@ -277,12 +294,18 @@ class Conductor:
         held = self._of(rollout.id)
         if rollout.obstacle is not None or held.stopped is not None:
             return False
-        report = held.report
-        bad = report is not None and self._is_bad(rollout, report)
-        if bad and report is not None and report.id not in rollout.forgiven:
+        if any(
+            self._stands(rollout, own) for own in (held.report, rollout.reports.get(self._name))
+        ):
             return False
         stage = stage_of_start(rollout, self._name, self._labels)
         return stage is not None and held.is_open(stage)
+
+    def _stands(self, rollout: Rollout, report: Report | None) -> bool:
+        """Whether a report of ours is bad and nobody forgave it."""
+        if report is None or report.key != self._key or report.id in rollout.forgiven:
+            return False
+        return self._is_bad(rollout, report)
 
     @staticmethod
     def _is_bad(rollout: Rollout, report: Report) -> bool:

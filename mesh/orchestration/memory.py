@@ -31,7 +31,7 @@ class Phase(StrEnum):
     STARTED = "started"
     """Reported, and waiting until a linked peer holds that report."""
     SWAPPING = "swapping"
-    """Permitted to swap; the first good inference is awaited."""
+    """Permitted to swap, in that life; the first good inference is awaited."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,9 @@ class Box:
     """One box.
 
     Attributes:
-        dies_after: it loses power after so many effects of the next decision that is written down.
+        crashes: after how many effects it loses power, of each of the next decisions that it writes
+            down; None where it does not. Power comes back with the next round.
+        told_alone: whether it had no links when it was told what to run.
         loses: so many of its next statements are refused by the disk.
         left_out: the topics that its next snapshot leaves out; a restart forgets it.
     """
@@ -103,7 +105,8 @@ class Box:
     tops_at_cut: dict[bytes, int] = field(default_factory=dict)
     swaps: list[bytes | None] = field(default_factory=list)
     rolled_back: dict[bytes, frozenset[bytes]] = field(default_factory=dict)
-    dies_after: int | None = None
+    crashes: list[int | None] = field(default_factory=list)
+    told_alone: bool = False
     loses: int = 0
     left_out: set[str] = field(default_factory=set)
     known: tuple[int, Rollouts, oracle.Facts] | None = None
@@ -170,6 +173,9 @@ class City:
         self.last_open: dict[bytes, bool] = {}
         self.halts_signed = 0
         self.cut_while_open = False
+        self.cut_short = 0
+        self.refused = 0
+        self.powerless: list[str] = []
         self.silent: set[frozenset[str]] = set()
         self.rollouts: dict[str, Rollouts] = {}
         for one in everybody:
@@ -322,6 +328,9 @@ class City:
         """Let records flow and every box look and work."""
         for _ in range(times):
             self.now_ns += wait_ms * MS
+            powerless, self.powerless = self.powerless, []
+            for name in powerless:
+                self.start(name)
             self.gossip()
             for box in self.boxes.values():
                 for does in (self._look, self._hold_reports, self._work):
@@ -405,7 +414,7 @@ class City:
         """Do what a conductor wants done, up to where the box loses power."""
         last = None
         if any(isinstance(effect, Keep) for effect in effects):
-            last, box.dies_after = box.dies_after, None
+            last = box.crashes.pop(0) if box.crashes else None
         for effect in effects[:last]:
             match effect:
                 case Keep(memory):
@@ -413,6 +422,7 @@ class City:
                     box.disk = memory
                 case Say() if box.loses:
                     box.loses -= 1
+                    self.refused += 1
                 case Say(report):
                     assert parse_report(report.wire) == report
                     topic = report_topic(report.intent, report.name)
@@ -424,7 +434,8 @@ class City:
                     self.halts_signed += 1
                     box.hold(HaltEntry(box.pair, halt))
                 case Run(goal):
-                    box.goal = goal
+                    box.goal, box.told_alone = goal, not self.links(box)
+                    self._check_trace(box)
                 case Unsay(topic):
                     running = box.conductor.memory.intents.items()
                     tried = [each for each, held in running if held.phase is not None]
@@ -434,7 +445,23 @@ class City:
                 case _:
                     pass
         if last is not None:
+            self.cut_short += last < len(effects)
             self.kill(box.name)
+            self.powerless.append(box.name)
+
+    def _check_trace(self, box: Box) -> None:
+        """Who may swap while it has neighbours told one of them what it starts.
+
+        Who was told to swap while it had none goes on though links come up in the meantime.
+        """
+        goal = box.goal
+        assert goal is not None
+        held = box.conductor.memory.intents.get(goal.intent or b"", IntentMemory())
+        told = [self.boxes[other] for other in self.links(box)]
+        if not goal.swap or held.phase is None or box.running == goal.artefact or box.told_alone:
+            return
+        assert held.report is not None, "swaps without a word"
+        assert any(_holds(peer, held.report.id) for peer in told), "swapped without a trace"
 
     def _hold_reports(self, box: Box) -> None:
         """Tell a box which of its reports a linked peer holds."""
@@ -463,14 +490,8 @@ class City:
             self._answer(box, artefact, answer)
             return
         if box.running != artefact:
-            told = [self.boxes[other] for other in self.links(box)]
-            report = held.report
-            if (
-                told
-                and report is not None
-                and all(other in box.synced for other in self.links(box))
-            ):
-                assert any(_holds(peer, report.id) for peer in told), "swapped without a trace"
+            if all(other in box.synced for other in self.links(box)):
+                self._check_trace(box)
             self._swap(box, artefact)
         if fate == "kills":
             self.kill(box.name)

@@ -3,7 +3,7 @@
 Hypothesis drives reports, cuts, liars, contending commands, boxes that lose power between two
 effects of one decision, and disks that refuse a statement. A property that never meets its subject
 counts as failed: a fifth of the examples must cut while a stage was open, and a fifth must see a
-halt.
+halt, a tenth a decision cut short, and a tenth a statement refused.
 """
 
 from collections import Counter
@@ -18,6 +18,9 @@ from tests.laws.rollouts.world import DELIVERED, HaltEntry, Revoked, digest_of, 
 
 SHARE_MIN = 0.2
 """So many of the examples must meet a cut while a stage was open, and so many a halt."""
+
+POWER_SHARE_MIN = 0.1
+"""So many must lose power between two effects, and so many have a statement refused."""
 
 Step = tuple[str, int, int]
 
@@ -42,6 +45,8 @@ STEPS = (
     "abort",
     "model",
 )
+FIRST = ("cut", "cut", "wait", "wait", "lie", "crash")
+"""What happens as soon as the first stage is open: a cut is only of interest before the last is."""
 
 
 def take(city: City, step: Step) -> None:
@@ -64,8 +69,8 @@ def take(city: City, step: Step) -> None:
             city.sync()
         case "kill" if len(alive) > 2:
             city.kill(at)
-        case "crash" if len(alive) > 2:
-            city.boxes[at].dies_after = b % 5
+        case "crash":
+            city.boxes[at].crashes = [b % 5]
         case "lose":
             city.boxes[at].loses = 1 + b % 2
         case "start":
@@ -122,7 +127,7 @@ def lives(draw: st.DrawFn) -> tuple[City, list[Step]]:
             )
         )
     )
-    city.apply(
+    intent = city.apply(
         city.listed[0],
         "x",
         gate=gate,
@@ -130,8 +135,18 @@ def lives(draw: st.DrawFn) -> tuple[City, list[Step]]:
         on_partition=draw(st.sampled_from(("hold", "hold", "continue"))),
         on_failure=draw(st.sampled_from(("rollback", "rollback", "pause"))),
     )
-    step = st.tuples(st.sampled_from(STEPS), st.integers(0, 59), st.integers(0, 59))
-    return city, draw(st.lists(step, min_size=8, max_size=25))
+    sick = draw(st.sampled_from((None, None, 0, 1)))
+    if sick is not None:
+        fates = {**city.fates.get(intent.artefact, {}), city.first(intent)[sick]: "fails"}
+        city.fates = {**city.fates, intent.artefact: fates}
+    crashes = st.lists(st.sampled_from((None, None, 0, 1, 2, 3)), max_size=6)
+    for name in draw(st.sets(st.sampled_from(city.listed), max_size=3)):
+        city.boxes[name].crashes = draw(crashes)
+        city.boxes[name].loses = draw(st.integers(0, 2))
+    places = (st.integers(0, 59), st.integers(0, 59))
+    first = draw(st.tuples(st.sampled_from(FIRST), *places))
+    later = st.tuples(st.sampled_from(STEPS), *places)
+    return city, [first, *draw(st.lists(later, min_size=8, max_size=25))]
 
 
 def test_no_more_boxes_run_it_than_any_stage_opened():
@@ -149,6 +164,8 @@ def test_no_more_boxes_run_it_than_any_stage_opened():
         met["examples"] += 1
         met["cut while a stage was open"] += city.cut_while_open
         met["halt"] += city.halts_signed > 0
+        met["decision cut short"] += city.cut_short > 0
+        met["statement refused"] += city.refused > 0
         event(f"cut while a stage was open: {city.cut_while_open}")
         event(f"halt: {city.halts_signed > 0}")
 
@@ -157,13 +174,15 @@ def test_no_more_boxes_run_it_than_any_stage_opened():
     print(f"{met['examples']} lives, of these:", shares)
     assert shares["cut while a stage was open"] >= SHARE_MIN, shares
     assert shares["halt"] >= SHARE_MIN, shares
+    assert shares["decision cut short"] >= POWER_SHARE_MIN, shares
+    assert shares["statement refused"] >= POWER_SHARE_MIN, shares
 
 
 def end(city: City) -> None:
     """Everything heals: all boxes come to one view, nothing of the dead runs, nothing is owed."""
     city.heal()
     for name, box in city.boxes.items():
-        box.dies_after, box.loses = None, 0
+        box.crashes, box.loses = [], 0
         city.start(name)
     city.fates = {}
     for _ in range(3):

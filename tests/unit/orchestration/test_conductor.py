@@ -247,7 +247,7 @@ def test_a_crash_recovers_to_the_phase_that_was_written_down():
     bench = Bench(linked=False)
     bench.look()
     bench.answer(Started())
-    again = Bench(memory=Memory.parse(bench.conductor.memory.encode()), records=bench.records)
+    again = bench.again()
     again.look()
     assert again.conductor.goals[SLOT].swap
     assert again.held.attempt == 1
@@ -511,11 +511,46 @@ def test_a_memory_older_than_its_own_word_gives_way_to_it(shown: Report, answers
     assert (bench.held.phase, bench.held.attempt) == (Phase.PREPARING, shown.attempt + 1)
 
 
+def test_who_told_two_failures_of_one_attempt_starts_again_with_both_forgiven():
+    one, other = (report_of(INTENT, ME, Outcome.FAILED, reason=reason) for reason in "ab")
+    resume = command_of(Verb.RESUME, INTENT, forgives=(one.id,))
+    bench = Bench(memory=Memory({}, {INTENT.id: IntentMemory(1, None, one)}))
+    bench.records.append(commanded(INTENT, resume))
+    bench.state(other)
+    bench.look()
+    assert bench.held.phase is None
+    more = command_of(Verb.RESUME, INTENT, 2, forgives=(other.id,))
+    bench.records.append(commanded(INTENT, more))
+    bench.look()
+    assert bench.held.phase is Phase.PREPARING
+
+
 def test_a_running_attempt_goes_on_over_the_word_of_an_earlier_one():
     bench = Bench(memory=Memory({}, {INTENT.id: IntentMemory(2, Phase.SWAPPING)}))
     bench.state(report_of(INTENT, ME, Outcome.BACK))
     bench.look()
     assert (bench.held.phase, bench.held.attempt) == (Phase.SWAPPING, 2)
+
+
+def test_who_was_alone_before_it_lost_power_leaves_a_trace_now():
+    bench = Bench(linked=False, refuses=True)
+    bench.look()
+    bench.answer(Started())
+    bench.look()
+    assert bench.held.phase is Phase.SWAPPING
+    again = bench.again(linked=True, refuses=False)
+    assert said(again.look()) == [Outcome.STARTED]
+    assert (again.held.phase, again.conductor.goals[SLOT].swap) == (Phase.SWAPPING, False)
+    again.records.append(commanded(INTENT, command_of(Verb.PAUSE, INTENT)))
+    again.look()
+    assert again.runs == INTENT.artefact, "it may have swapped already"
+    swapped = again.again()
+    swapped.look()
+    assert said(swapped.answer(Good(Metrics(1)))) == [Outcome.GOOD], "as it now says"
+    (awaited,) = again.conductor.awaited
+    effects = again.heard(again.conductor.report_held(awaited, 0))
+    assert [each.goal.swap for each in effects if isinstance(each, Run)] == [True]
+    assert not again.conductor.awaited
 
 
 @pytest.mark.parametrize("answers", [1, 2, 3])
