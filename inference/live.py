@@ -102,6 +102,17 @@ class LiveDetector:
         self._retire(before)
         self.cast_shadow(None)
 
+    def calibrate(self, calibration: Calibration) -> None:
+        """Look with another calibration from the next frame on: the camera was measured, or moved.
+
+        What is being looked at keeps the one before.
+        """
+        with self._lock:
+            self._calibration = calibration
+            for loaded in (self._active, self._shadow):
+                if loaded is not None:
+                    loaded.detector = Detector(loaded.runtime, calibration)
+
     def cast_shadow(self, runtime: Runtime | None) -> None:
         """Run a candidate beside the incumbent, or none; the candidate before is closed."""
         with self._lock:

@@ -255,9 +255,9 @@ BOXES = (
     _mutant(
         "unforgiven",
         "a box starts again though its own bad report stands",
-        CONDUCTOR,
-        "return self._is_bad(rollout, report)\n",
-        "return False\n",
+        "mesh/orchestration/reporting.py",
+        "return any(each.id not in rollout.forgiven for each in bad)",
+        "return False",
         (*LIVES, CONDUCTS),
     ),
     _mutant(

@@ -53,6 +53,7 @@ class Case:
         preload: modules that break the boxes, imported before they are forked.
         broken: breaks something in the demo's own process.
         model: whether to run a model with shuffled weights.
+        swap_names: whether the two releases bear each other's names: that breaks nothing.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Case:
     preload: tuple[str, ...] = ()
     broken: Callable[[ExitStack], None] | None = None
     model: bool = False
+    swap_names: bool = False
 
 
 async def _nothing(self: TrustAct | PartitionAct) -> None:
@@ -98,6 +100,13 @@ def _deputy_not_revoked(stack: ExitStack) -> None:
 
 CASES = (
     Case("control", ""),
+    Case("control_with_names_swapped", "rollout", swap_names=True),
+    Case("gate_always_passes", "rollout", ("stages",), preload=("tools.sabotages.gate_passes",)),
+    Case("halt_ignored", "rollout", ("rolled_back",), preload=("tools.sabotages.halt_ignored",)),
+    Case("box_restarts_into_halted_model", "rollout", ("stays_back",),
+         preload=("tools.sabotages.restarts_into_halted",)),
+    Case("poisoned_chunk_accepted", "rollout", ("poison_refused",),
+         preload=("tools.sabotages.any_chunk",)),
     Case("constant_detector", "reaction", ("missed_detections",),
          preload=("tools.sabotages.constant_detector",)),
     Case("shuffled_weights", "reaction", ("missed_detections",), model=True),
@@ -129,7 +138,8 @@ def play(case: Case, seed: int) -> tuple[bool, str, float, str]:
         result = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "result.json"
         options = DemoOptions(
             boxes=6, seed=seed, act=case.act, incidents=5, json=result, model=model,
-            preload=case.preload, keep_going=len(case.claims) != 1,  # else the first ends it
+            swap_names=case.swap_names, preload=case.preload,
+            keep_going=len(case.claims) != 1,  # else the first ends it
         )  # fmt: skip
         code = run_demo(options, Console(file=output, width=100))
         failed = demo_run.json.loads(result.read_text())["failed"]

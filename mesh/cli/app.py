@@ -95,7 +95,7 @@ def demo(
     boxes: Annotated[int, typer.Option(help="How many boxes, at least 12 for all claims.")] = 12,
     seed: Annotated[int, typer.Option(help="Decides the city and all that happens.")] = 247,
     act: Annotated[
-        str | None, typer.Option(help="trust, reaction or partition; all unless given.")
+        str | None, typer.Option(help="rollout, trust, reaction or partition; all unless given.")
     ] = None,
     incidents: Annotated[int, typer.Option(help="Incidents after the first.")] = 60,
     keep_going: Annotated[bool, typer.Option(help="Go on after a claim that fails.")] = False,

@@ -3,11 +3,15 @@
 A consumer of the public API like any other. Frames come from the box's own camera file at four a
 second; what the detector confirms becomes an event; what others report becomes a request to the own
 controller, once an incident. Nothing here knows the script of the scene.
+
+The detector stands in a slot that rollouts fill. While no scene is played, nobody looks at frames,
+except that what was just swapped in, or loaded at a start, is shown what stands before the camera
+until it has given one good answer.
 """
 
 import gc
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,19 +21,24 @@ from numpy.typing import NDArray
 
 from crdt.entry import Lane
 from identity.encoding import Value
-from inference.detector import Change, Confirmation, Detector, Sighting
-from inference.onnx import load_model
-from inference.runtime import Runtime
+from inference.detector import Calibration, Change, Confirmation
+from inference.errors import InferenceError
+from inference.live import LiveDetector, Look
+from inference.model_host import ModelHost
+from inference.slot_events import Outcome
 from mesh.choreography.trace import Stage
 from mesh.config import load_config
 from mesh.demo.events import BikeLaneBlocked, Notice
+from mesh.demo.release import load_delivered
+from mesh.demo.rollout_console import DETECTOR_SLOT, rollout_verbs
 from mesh.demo.rule import reaction_to
-from mesh.demo.scenery import load_camera
+from mesh.demo.scenery import load_camera, load_stills
 from mesh.demo.scenes.flow import FRAME_S
 from mesh.demo.signals import SignalController, SignalPlan
 from mesh.node import Node, load_secret, open_prepared_node, read_invite
 from mesh.node.control import ControlError, Verb, serve_control, socket_path
-from mesh.units import MS, SECOND, km
+from mesh.node.slot import Slot
+from mesh.units import SECOND, km
 
 __all__ = ["BoxOptions", "run_box"]
 
@@ -37,6 +46,12 @@ INTEREST = km(0.6)
 """How far a box listens, metres."""
 RECORDS_MAX = 20_000
 """Rows of one kind that a box keeps for the report."""
+STAND_BY_S = 0.25
+"""How often a box that plays no scene sees whether something has yet to show itself, seconds."""
+UNMEASURED = Calibration(
+    to_ground=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), zone=(-2.0, -1.0, -2.0, -1.0)
+)
+"""Of a camera before its scene: it watches nothing."""
 TTL_MS = 1500
 """How long after it was sealed an incident may be reacted to, milliseconds."""
 
@@ -49,8 +64,9 @@ class BoxOptions:
         config: its configuration file.
         approach: the neighbour whose approach its camera watches; "" without a camera.
         scene: directory of the camera files.
-        model: ONNX file.
+        model: file of the model it is delivered with.
         phase: its camera's place within a frame's time, 0 to 1.
+        release_key: the key that releases models, 32 bytes; b"" leaves that to who proposes them.
     """
 
     config: str
@@ -58,6 +74,7 @@ class BoxOptions:
     scene: str
     model: str
     phase: float
+    release_key: bytes = b""
 
 
 @dataclass(slots=True)
@@ -76,11 +93,14 @@ class _Record:
 class Box:
     """One box of the demo."""
 
-    def __init__(self, node: Node, options: BoxOptions, runtime: Runtime) -> None:
+    slot: Slot
+
+    def __init__(self, node: Node, options: BoxOptions, live: LiveDetector) -> None:
         self.node = node
         self.options = options
-        self.runtime = runtime
+        self.live = live
         self.record = _Record()
+        self.ran: dict[bytes, int] = {}
         self.controller = SignalController(SignalPlan(), time.monotonic_ns())
         self._play = trio.Event()
         self._start_ns = 0
@@ -128,13 +148,38 @@ class Box:
     async def watch(self) -> None:
         """Play the camera from the moment it is told, and publish what the detector confirms."""
         while True:
-            await self._play.wait()
+            await self._stand_by()
             self._play = trio.Event()
             frames, calibration = load_camera(Path(self.options.scene), self.node.name)
-            await self._watch(frames, Detector(self.runtime, calibration))
+            self.live.calibrate(calibration)
+            await self._watch(frames)
             self._finished.set()
 
-    async def _watch(self, frames: NDArray[np.uint8], detector: Detector) -> None:
+    async def _stand_by(self) -> None:
+        """Until a scene is played, look at a frame whenever what runs has yet to show itself."""
+        stills: NDArray[np.uint8] | None = None
+        while not self._play.is_set():
+            if self.slot.proving:
+                if stills is None:
+                    stills = load_stills(Path(self.options.scene), self.node.name)
+                if stills is not None:
+                    await self._look(stills[0])
+            with trio.move_on_after(STAND_BY_S):
+                await self._play.wait()
+
+    async def _look(self, image: NDArray[np.uint8]) -> Look | None:
+        """Look at a live frame, and tell the slot by what and how it went; None if it failed."""
+        try:
+            look = await trio.to_thread.run_sync(self.live.look, np.ascontiguousarray(image))
+        except InferenceError as error:
+            self.slot.seen(self.live.model.digest, str(error))
+            return None
+        digest = look.model.digest
+        self.ran.setdefault(digest, time.monotonic_ns())
+        self.slot.seen(digest)
+        return look
+
+    async def _watch(self, frames: NDArray[np.uint8]) -> None:
         confirmation = Confirmation()
         first: bytes | None = None
         period_ns = round(FRAME_S * SECOND)
@@ -144,26 +189,33 @@ class Box:
             await trio.sleep(max(0.0, (due_ns - time.monotonic_ns()) / SECOND))
             grabbed_ns = time.monotonic_ns()
             self.record.frames_late += grabbed_ns - due_ns > period_ns
-            image = np.ascontiguousarray(frames[number])
-            sighting: Sighting = await trio.to_thread.run_sync(detector.look, image)
+            look = await self._look(frames[number])
             inferred_ns = time.monotonic_ns()
+            if look is None:
+                continue
             self.record.frames += 1
-            step = confirmation.feed(sighting.confidence)
+            step = confirmation.feed(look.sighting.confidence)
             if step.change not in (Change.BEGIN, Change.UPDATE):
                 continue
             if step.change is Change.BEGIN:
                 first = None
             stamps = {Stage.FRAME_GRABBED: grabbed_ns, Stage.INFERRED: inferred_ns}
-            event_id = await self._publish(number, first, step.confidence, stamps)
+            digest = look.model.digest
+            event_id = await self._publish(number, first, step.confidence, stamps, digest)
             first = first or event_id
 
     async def _publish(
-        self, number: int, first: bytes | None, confidence: float, stamps: Mapping[Stage, int]
+        self,
+        number: int,
+        first: bytes | None,
+        confidence: float,
+        stamps: Mapping[Stage, int],
+        model: bytes,
     ) -> bytes:
         sealed_ns = time.monotonic_ns()
         event = await self.node.publish(
             BikeLaneBlocked(approach=self.options.approach, confidence=confidence),
-            model=self.runtime.model.digest,
+            model=model,
             because=(first,) if first else (),
             ttl_ms=TTL_MS,
         )
@@ -196,6 +248,7 @@ class Box:
             "refusals": self._refusals,
             "report": self._report,
             "view": self._view,
+            **rollout_verbs(self.node, self.slot, self.ran),
         }
 
     async def _addresses(self, request: Mapping[str, Value]) -> Mapping[str, object]:
@@ -253,7 +306,7 @@ class Box:
 
     async def _notice(self, request: Mapping[str, Value]) -> Mapping[str, object]:
         event = await self.node.publish(
-            Notice(text=str(request.get("text"))), scope=2, model=self.runtime.model.digest
+            Notice(text=str(request.get("text"))), scope=2, model=self.live.model.digest
         )
         return {"event": event.id, "wire": event.wire}
 
@@ -296,19 +349,32 @@ class Box:
 
 async def run_box(options: BoxOptions, ready: trio.Event | None = None) -> None:
     """Run one box until cancelled."""
-    path = Path(options.config)
+    path, delivered = Path(options.config), Path(options.model)
     config = load_config(path)
-    runtime = await trio.to_thread.run_sync(load_model, options.model)
+    runtime = await trio.to_thread.run_sync(load_delivered, delivered)
+    factory = runtime.model.digest
+    live = LiveDetector(runtime, UNMEASURED)
     invite = read_invite(config.path(config.invite))
     async with open_prepared_node(config, load_secret(config), invite) as node:
-        box = Box(node, options, runtime)
-        async with trio.open_nursery() as nursery:
+        box = Box(node, options, live)
+
+        def host(
+            *, fetch: Callable[[bytes], bytes | None], report: Callable[[Outcome], None]
+        ) -> ModelHost:
+            return ModelHost(
+                live, factory=lambda: load_delivered(delivered), fetch=fetch, report=report,
+                clock_ns=time.monotonic_ns,
+                release_keys=(options.release_key,) if options.release_key else None,
+            )  # fmt: skip
+
+        async with (
+            node.slot(DETECTOR_SLOT, host, factory=factory) as box.slot,
+            trio.open_nursery() as nursery,
+        ):
             await _placed(node)
             await nursery.start(box.react)
             await nursery.start(box.listen)
             nursery.start_soon(box.watch)
-            since_ms = time.time_ns() // MS
-            await node.facts.runs(models=[(runtime.model.digest, since_ms)])
             await nursery.start(serve_control, socket_path(path), box.verbs())
             if ready is not None:
                 ready.set()

@@ -38,7 +38,8 @@ class Cast:
         foundation: the founded fleet.
         city: where the boxes stand.
         scene: directory of the camera files.
-        model: ONNX file every box runs.
+        model: file of the model that hardware is delivered with now.
+        release_key: the key that releases models, 32 bytes; b"" where nobody releases any.
         running: child by name; the old hardware of box 247 becomes "<name> (old)".
         configs: configuration file by the same name.
     """
@@ -50,6 +51,9 @@ class Cast:
     model: Path
     running: dict[str, Child] = field(default_factory=dict[str, Child])
     configs: dict[str, Path] = field(default_factory=dict[str, Path])
+    release_key: bytes = b""
+    delivered: dict[Path, Path] = field(default_factory=dict[Path, Path])
+    """What each hardware was delivered with, by its configuration."""
 
     @property
     def boxes(self) -> tuple[str, ...]:
@@ -94,15 +98,18 @@ class Cast:
         """Start a box with its camera."""
         place = self.city.place(name)
         phase = self.boxes.index(name) / len(self.boxes)
+        model = self.delivered.setdefault(principal.config, self.model)
         options = BoxOptions(
-            str(principal.config), place.watched or "", str(self.scene), str(self.model), phase
-        )
+            str(principal.config), place.watched or "", str(self.scene), str(model), phase,
+            self.release_key,
+        )  # fmt: skip
         return self._start(name, principal, workers.box, options)
 
     def start_node(self, name: str) -> Child:
-        """Start a plain node."""
+        """Start a node that is no box: the authority, the forker's hardware, or a plain one."""
         principal = self.foundation.principals[name]
-        return self._start(name, principal, workers.node, str(principal.config))
+        own = {CENTRE: workers.authority, self.forker: workers.poisoner}
+        return self._start(name, principal, own.get(name, workers.node), str(principal.config))
 
     def start_accomplice(self, options: AccompliceOptions) -> Child:
         """Start the attackers' process."""

@@ -59,6 +59,8 @@ class Narrator:
         """Show the result."""
         self.end()
         self._console.rule("[bold]Summary")
+        if "rollout" in result:
+            self._rollout(cast("Mapping[str, object]", result["rollout"]))
         if "trust" in result:
             self._trust(cast("Mapping[str, object]", result["trust"]))
         if "reaction" in result:
@@ -72,6 +74,19 @@ class Narrator:
         self._console.print(
             f"{verdict}  seed {result['seed']}, {result['boxes']} boxes, "
             f"{result['processes']} processes, {result['duration_s']} s",
+            highlight=False,
+        )
+
+    def _rollout(self, rollout: Mapping[str, object]) -> None:
+        table = Table("stage", "boxes", "open after s")
+        for stage in cast("list[Mapping[str, object]]", rollout["stages"]):
+            table.add_row(f"{stage['percent']} %", str(stage["boxes"]), str(stage["opened_s"]))
+        bad = cast("Mapping[str, object]", rollout["bad_release"])
+        self._console.print(table)
+        self._console.print(
+            f"{rollout['boxes_on_approved']} boxes on what is approved; the bad release ran on "
+            f"{bad['boxes_ever_ran']}, was held at {bad['held_at_percent']} % and "
+            f"{'rolled back' if bad['rolled_back'] else 'not rolled back'}",
             highlight=False,
         )
 

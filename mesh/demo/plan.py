@@ -1,4 +1,4 @@
-"""The script of the second act: which camera sees an incident when, drawn from the seed.
+"""The script of the third act: which camera sees an incident when, drawn from the seed.
 
 A camera that has shown an incident gets a rest, so that two at one place never overlap and the end
 of one is never mistaken for the beginning of the next. The first is box 247's van at 17:47; the

@@ -1,4 +1,4 @@
-"""Act two: 17:47. A van veers into the bike lane before box 247, and sixty more incidents follow.
+"""Act three: 17:47. A van veers into the bike lane before box 247, and sixty more incidents follow.
 
 This file plays the scene and asks every box what it did; `mesh.demo.reaction_verdict` judges.
 """

@@ -1,4 +1,4 @@
-"""How long the second act took, from the reports of the boxes.
+"""How long the third act took, from the reports of the boxes.
 
 Every box stamps its own part with the machine's one monotonic clock; here the parts of an event are
 put together: frame grabbed → inferred → published → sent → received → handler entered → request.

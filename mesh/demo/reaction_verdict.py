@@ -1,4 +1,4 @@
-"""What the boxes did, compared with what happened; the second act's claims.
+"""What the boxes did, compared with what happened; the third act's claims.
 
 What happened comes from the scene's ground truth and the city, by code of its own
 (`mesh.demo.expectation`); what was done comes from each box's own report. An event speaks of the

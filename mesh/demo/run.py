@@ -1,6 +1,6 @@
 """One run of the demo, from the founding of a fleet to the exit code.
 
-    found → render and start beside each other → trust → 17:47 → partition → judge
+    found → render and start beside each other → rollout → trust → 17:47 → partition → judge
 
 Everything it starts is a process of its own and is gone when the run ends, however it ends.
 """
@@ -13,31 +13,35 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 import trio
 from rich.console import Console
 
 from identity.encoding import Value
+from identity.keys import SecretKey
 from inference.onnx import packaged_model_path
 from mesh.demo import workers
 from mesh.demo.cast import PRELOAD, Cast
 from mesh.demo.city import generate_city, neighbourhood
 from mesh.demo.city_model import City
 from mesh.demo.claims import ClaimFailedError, Claims
+from mesh.demo.detectors import detector_path
 from mesh.demo.foundation import found
 from mesh.demo.narration import Narrator
 from mesh.demo.partition_act import PartitionAct
 from mesh.demo.plan import ScenePlan, plan_scene
 from mesh.demo.reaction_act import ReactionAct
+from mesh.demo.release import ARTEFACT_SUFFIX, Release, delivered_digest
+from mesh.demo.rollout_act import RolloutAct
 from mesh.demo.trust_act import TrustAct
 from mesh.node.control import ControlError
 from mesh.node.processes import Child, Processes, ProcessFailedError
 
 __all__ = ["ACTS", "DemoOptions", "Run", "run_demo"]
 
-ACTS = ("trust", "reaction", "partition")
+ACTS = ("rollout", "trust", "reaction", "partition")
 """The acts that can be played alone."""
 BOXES_MIN = 6
 """Fewest boxes: a chain of four, one that must do nothing, and one more."""
@@ -60,11 +64,12 @@ class DemoOptions:
     Attributes:
         boxes: how many boxes.
         seed: of city and scene.
-        act: `trust`, `reaction`, `partition`, or "" for all.
+        act: `rollout`, `trust`, `reaction`, `partition`, or "" for all.
         incidents: how many beside box 247's.
         keep_going: whether to go on after a failed claim.
         json: file for the result; None for none.
         model: ONNX file; None for the packaged one.
+        swap_names: whether the two releases of the first act bear each other's names.
         preload: further modules imported before the processes are forked.
     """
 
@@ -75,6 +80,7 @@ class DemoOptions:
     keep_going: bool = False
     json: Path | None = None
     model: Path | None = None
+    swap_names: bool = False
     preload: Sequence[str] = ()
 
 
@@ -92,7 +98,7 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
         pass
     except* (ProcessFailedError, ControlError) as group:
         claims.failed.append("processes")
-        narrator.trouble("; ".join(str(error) for error in group.exceptions))
+        narrator.trouble("; ".join(map(str, _leaves(group))))
     except* KeyboardInterrupt:
         claims.failed.append("interrupted")
     finally:
@@ -106,6 +112,15 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
     if options.json is not None:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
     return 0 if result["ok"] else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """The process that makes what is released, whose key signs it, and what it makes."""
+
+    child: Child
+    key: bytes
+    releases: tuple[Release, Release]
 
 
 class Run:
@@ -127,6 +142,7 @@ class Run:
         self.narrator = narrator
         self.cast: Cast | None = None
         self.processes: Processes | None = None
+        self.rollout: RolloutAct | None = None
         self.trust: TrustAct | None = None
         self.reaction: ReactionAct | None = None
         self.partition: PartitionAct | None = None
@@ -147,22 +163,36 @@ class Run:
         """Play the acts around box 247."""
         options, say = self.options, self.narrator.tell
         plan = plan_scene(city, options.seed, options.incidents)
+        model, release_key = self.model, b""
         say(
             f"{options.boxes} crossings around {city.hero.name}; {len(plan.cameras)} cameras, "
             f"{plan.seconds:.0f} s each"
         )
+        workshop: Workshop | None = None
+        if options.act in ("", "rollout"):
+            workshop = self._release(processes, plan)
+            model, release_key = detector_path("v1.3"), workshop.key
         painters: list[Child] = []
-        if options.act != "trust":
+        if options.act in ("", "reaction"):
             painters = self._paint(processes, plan)
-        digest = sha256(self.model.read_bytes()).digest()
+        digest = delivered_digest(model)
         foundation = await trio.to_thread.run_sync(found, self._folder("fleet"), city, digest)
-        self.cast = Cast(processes, foundation, city, self._folder("scene"), self.model)
+        self.cast = Cast(
+            processes, foundation, city, self._folder("scene"), model, release_key=release_key
+        )
         await self._stand()
-        if options.act != "reaction":
+        if workshop is not None:
+            self.narrator.act("Rollout")
+            await workshop.child.receive()
+            self.rollout = RolloutAct(
+                self.cast, self.claims, workshop.releases, tuple(plan.cameras), say
+            )
+            await self.rollout.play()
+        if options.act in ("", "trust"):
             self.narrator.act("Trust, with the centre dead")
             self.trust = TrustAct(self.cast, self.claims, say)
             await self.trust.play()
-        if options.act != "trust":
+        if options.act in ("", "reaction"):
             await self._painted(painters, plan)
             self.narrator.act("17:47")
             self.reaction = ReactionAct(self.cast, self.claims, plan, self._folder("truth"), say)
@@ -184,6 +214,19 @@ class Run:
         folder = self.directory / name
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
+
+    def _release(self, processes: Processes, plan: ScenePlan) -> Workshop:
+        """Let a process of its own build and sign what the first act releases."""
+        key, folder = SecretKey.generate(os.urandom), self._folder("releases")
+        names = ("v1.5", "v1.4") if self.options.swap_names else ("v1.4", "v1.5")
+        good, bad = (
+            Release(name, file, folder / f"{name}{ARTEFACT_SUFFIX}")
+            for name, file in zip(names, (self.model, detector_path("v1.5")), strict=True)
+        )
+        child = processes.start(
+            workers.releases, (good, bad), key.seed, plan.cameras, str(self._folder("scene"))
+        )
+        return Workshop(child, key.public, (good, bad))
 
     def _paint(self, processes: Processes, plan: ScenePlan) -> list[Child]:
         """Let the scene's own processes render every camera ahead."""
@@ -256,6 +299,8 @@ class Run:
             "processes": OWN_PROCESSES + len(self.processes.children if self.processes else ()),
             "duration_s": round(duration_s, 1),
         }
+        if self.rollout is not None:
+            result["rollout"] = self.rollout.result()
         if self.trust is not None:
             result["trust"] = self.trust.result()
         if self.reaction is not None:
@@ -267,3 +312,14 @@ class Run:
 
 def _keys(value: Value) -> set[bytes]:
     return {key for key in value if isinstance(key, bytes)} if isinstance(value, list) else set()
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """Return the exceptions in a group, also of those within it."""
+    found: list[BaseException] = []
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            found += _leaves(cast("BaseExceptionGroup[BaseException]", one))
+        else:
+            found.append(one)
+    return found

@@ -7,6 +7,7 @@ reads.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,17 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.detector import Calibration
-from mesh.demo.plan import ScenePlan
+from mesh.demo.plan import CameraPlan, ScenePlan
 from mesh.demo.scenes.clip import Camera, render_clip
 
 __all__ = [
     "CameraTruth",
     "camera_files",
     "load_camera",
+    "load_stills",
     "load_truth",
     "render_cameras",
+    "save_stills",
     "truth_file",
 ]
+
+
+STILLS = 2
+"""Pictures of what stands before a camera before anything happens there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +94,28 @@ def load_truth(directory: Path, box: str) -> CameraTruth:
     """Return what really happened before a camera."""
     with np.load(truth_file(directory, box)) as data:
         return CameraTruth(data["truth"], data["visible"])
+
+
+def save_stills(cameras: Mapping[str, CameraPlan], scene: Path) -> None:
+    """Render a few quiet pictures of each camera.
+
+    Args:
+        cameras: by box.
+        scene: directory of the camera files.
+    """
+    for box, plan in cameras.items():
+        clip = render_clip(Camera(plan.seed, night=plan.night), plan.seed, STILLS)
+        path = _stills_file(scene, box)
+        part = path.with_suffix(".part.npy")
+        np.save(part, clip.frames)
+        part.rename(path)
+
+
+def load_stills(directory: Path, box: str) -> NDArray[np.uint8] | None:
+    """Return a camera's stills [n, 144, 256, 3]; None while there are none."""
+    path = _stills_file(directory, box)
+    return np.load(path) if path.exists() else None
+
+
+def _stills_file(directory: Path, box: str) -> Path:
+    return directory / f"{box.replace('/', '-')}.stills.npy"

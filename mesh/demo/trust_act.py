@@ -1,4 +1,4 @@
-"""Act one: trust, with the centre dead.
+"""Act two: trust, with the centre dead.
 
 The authority and the bootstrap peer are killed. Box 247's hardware is swapped: the steward of its
 district, who has no network, signs a grant and hands over a file. Then an enrolled accomplice lies
@@ -9,8 +9,6 @@ that the same statistics show what is accepted is seen on honest notices.
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from hashlib import sha256
-from pathlib import Path
 from signal import SIGKILL
 
 import msgspec
@@ -27,6 +25,7 @@ from mesh.demo.attackers import AccompliceOptions
 from mesh.demo.cast import Cast
 from mesh.demo.claims import Claims
 from mesh.demo.foundation import BOOTSTRAP, CENTRE, EVENTS
+from mesh.demo.release import delivered_digest
 from mesh.demo.trust_verdict import (
     accepters,
     holders_epoch,
@@ -272,7 +271,7 @@ class TrustAct:
         latitude, longitude = (value / 1e6 for value in hero.position)
         options = AccompliceOptions(
             config=str(cast.foundation.principals[cast.accomplice].config),
-            model=await trio.to_thread.run_sync(_digest, cast.model),
+            model=await trio.to_thread.run_sync(delivered_digest, cast.model),
             cell=cell_at(latitude, longitude, resolution),
             elsewhere=cell_at(latitude + 1.0, longitude, resolution),
             stolen=cast.foundation.stolen(hero.name),
@@ -364,7 +363,3 @@ class TrustAct:
             self.claims.check(
                 f"known:{name}", held, f"{len(classes)} links to it, sorted {sorted(set(classes))}"
             )
-
-
-def _digest(model: Path) -> bytes:
-    return sha256(model.read_bytes()).digest()

@@ -1,4 +1,4 @@
-"""What the boxes answered in the first act, compared with what they must answer.
+"""What the boxes answered in the second act, compared with what they must answer.
 
 A box that is silent proves nothing: every judgement names the boxes it is about, and each of them
 must have answered. A refusal counts only for the link that the lie came over, for an honest

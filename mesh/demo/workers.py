@@ -1,19 +1,29 @@
 """What each process of the demo runs, once it is forked; the first argument is its parent."""
 
 import logging
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import trio
 
+from mesh.config import load_config
 from mesh.demo.attackers import AccompliceOptions, run_accomplice
 from mesh.demo.box import BoxOptions, run_box
-from mesh.demo.plan import ScenePlan
+from mesh.demo.plan import CameraPlan, ScenePlan
+from mesh.demo.poisoner import poisoner_verbs
+from mesh.demo.release import Release, make_releases
+from mesh.demo.rollout_console import authority_verbs
 from mesh.demo.scenery import render_cameras
-from mesh.node import open_node
+from mesh.node import Node, load_secret, open_prepared_node, read_invite
+from mesh.node.console import node_verbs
+from mesh.node.control import Verb, serve_control, socket_path
 from mesh.node.processes import Parent
 
-__all__ = ["accomplice", "box", "node", "scenery"]
+__all__ = ["accomplice", "authority", "box", "node", "poisoner", "releases", "scenery"]
+
+SCENERY_NICENESS = 5
+"""The scenery can wait for whoever plays before it is shown."""
 
 
 def _run(parent: Parent, main: Callable[[trio.Event], Awaitable[None]]) -> None:
@@ -48,18 +58,59 @@ def accomplice(parent: Parent, options: AccompliceOptions) -> None:
 
 
 def node(parent: Parent, config: str) -> None:
-    """A plain node: the authority, the bootstrap peer, the forker's hardware."""
+    """A plain node: the bootstrap peer."""
+    _serve(parent, config, _nothing)
+
+
+def authority(parent: Parent, config: str) -> None:
+    """The authority, which proposes models and states what they are."""
+    _serve(parent, config, authority_verbs)
+
+
+def poisoner(parent: Parent, config: str) -> None:
+    """The forker's hardware, which can be told to offer wrong bytes."""
+    _serve(parent, config, poisoner_verbs)
+
+
+def _nothing(node: Node) -> Mapping[str, Verb]:
+    del node
+    return {}
+
+
+def _serve(parent: Parent, config: str, verbs: Callable[[Node], Mapping[str, Verb]]) -> None:
+    """Run a node whose console answers these verbs, beside the node's own."""
+    path = Path(config)
 
     async def main(ready: trio.Event) -> None:
-        async with open_node(config):
+        read = load_config(path)
+        secret, invite = load_secret(read), read_invite(read.path(read.invite))
+        async with (
+            open_prepared_node(read, secret, invite) as node,
+            trio.open_nursery() as nursery,
+        ):
+            both = {**node_verbs(node), **verbs(node)}
+            await nursery.start(serve_control, socket_path(path), both)
             ready.set()
             await trio.sleep_forever()
 
     _run(parent, main)
 
 
+def releases(
+    parent: Parent,
+    wanted: Sequence[Release],
+    seed: bytes,
+    cameras: Mapping[str, CameraPlan],
+    scene: str,
+) -> None:
+    """Make what is released."""
+    make_releases(wanted, seed, cameras, Path(scene))
+    parent.tell("done")
+
+
 def scenery(parent: Parent, plan: ScenePlan, boxes: list[str], scene: str, truth: str) -> None:
     """Render some cameras, one after the other, and say so after each."""
+    os.nice(SCENERY_NICENESS)
     for name in boxes:
         render_cameras(plan, [name], Path(scene), Path(truth))
         parent.tell(name)

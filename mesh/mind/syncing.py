@@ -6,6 +6,10 @@ begin: a peer was sorted member or known, the timer fell due, a fact arrived tha
 a session with somebody else brought entries, which is how a healed cut spreads inwards. See
 docs/records.md, "Sync".
 
+Who dialled begins the first session with a peer. Where two dialled each other at once, each may
+take the other for the one who did: so a side that was left to wait begins as well, if by then
+nothing came to its end.
+
 A peer that begins sessions faster than we would is not heard out: each session has its budget, so
 a limit on sessions is what bounds the work.
 """
@@ -31,6 +35,8 @@ PERIOD_S_MIN, PERIOD_S_MAX = 60, 300
 """A link is compared again after a random time in this range, seconds."""
 SPREAD_NS = 250 * MS
 """Least time between two sessions that we begin with one peer."""
+FIRST_NS = 2 * SECOND
+"""A peer with which no session came to its end yet is tried so long after the last attempt."""
 SILENCE_NS = 15 * SECOND
 """A session that heard nothing for so long is given up."""
 KNOWN_SPREAD_NS = 2 * SECOND
@@ -66,6 +72,7 @@ class _Peer:
     reach: Reach
     next_ns: int
     periodic_ns: int
+    first_ns: int | None
     mine: _Running | None = None
     theirs: _Running | None = None
     refused: Refused = field(default_factory=dict[bytes, int | None])
@@ -118,7 +125,8 @@ class Syncing:
     ) -> None:
         """A peer may sync from now on, within `reach`; `begin` a session with it at once."""
         self._is_moved = True
-        state = _Peer(member, reach, now_ns, now_ns + self._period_ns())
+        first_ns = now_ns + FIRST_NS
+        state = _Peer(member, reach, now_ns, now_ns + self._period_ns(), first_ns)
         self._peers[peer] = state
         if begin:
             self._begin(peer, state, now_ns)
@@ -163,7 +171,7 @@ class Syncing:
             for running in (state.mine, state.theirs):
                 if running is not None and now_ns - running.heard_ns >= SILENCE_NS:
                     self._fail(peer, state, running, now_ns)
-            if state.mine is None and state.periodic_ns <= now_ns:
+            if state.mine is None and _next_ns(state) <= now_ns:
                 self._begin(peer, state, now_ns)
 
     def receive(self, peer: bytes, body: bytes, now_ns: int) -> None:
@@ -200,7 +208,7 @@ class Syncing:
     def _due_ns(self, state: _Peer) -> int:
         """When the peer needs a look: its period, or the moment a silent session is given up."""
         mine = state.mine
-        due = state.periodic_ns if mine is None else mine.heard_ns + SILENCE_NS
+        due = _next_ns(state) if mine is None else mine.heard_ns + SILENCE_NS
         return due if state.theirs is None else min(due, state.theirs.heard_ns + SILENCE_NS)
 
     def _running(self, peer: bytes, state: _Peer, body: bytes, now_ns: int) -> _Running | None:
@@ -248,6 +256,7 @@ class Syncing:
         state.mine = _Running(session, prefix, now_ns, self._next())
         state.next_ns = now_ns + (SPREAD_NS if state.member else KNOWN_SPREAD_NS)
         state.periodic_ns = now_ns + self._period_ns()
+        state.first_ns = None
         self._begun += 1
         self._send_all(peer, state.mine, session.start())
 
@@ -256,17 +265,20 @@ class Syncing:
         state.refused = running.session.refused
         self._finished += 1
         self._forget(state, running)
-        if running.session.exhausted:
+        if not running.session.whole:
             self.want(peer, now_ns)
         self._spread_added(peer, running, now_ns)
         if running.session.whole:
             state.compared = max(state.compared, running.serial)
+            state.first_ns = None
             self._compared()
 
     def _fail(self, peer: bytes, state: _Peer, running: _Running, now_ns: int) -> None:
         """Give a session up; what it brought so far is spread all the same."""
         self._failed += 1
         self._forget(state, running)
+        if not state.compared:
+            state.first_ns = now_ns + FIRST_NS
         self._spread_added(peer, running, now_ns)
 
     def _spread_added(self, peer: bytes, running: _Running, now_ns: int) -> None:
@@ -293,3 +305,8 @@ class Syncing:
     def _period_ns(self) -> int:
         spread = PERIOD_S_MAX - PERIOD_S_MIN
         return int((PERIOD_S_MIN + spread * self._random()) * SECOND)
+
+
+def _next_ns(state: _Peer) -> int:
+    """When the next session is to be begun."""
+    return state.periodic_ns if state.first_ns is None else min(state.first_ns, state.periodic_ns)

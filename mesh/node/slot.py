@@ -96,6 +96,11 @@ class Slot:
         """Digest of what it runs; the factory's where nothing was rolled out."""
         return self._keeper.slots.record.digest or self.factory
 
+    @property
+    def proving(self) -> bool:
+        """Whether what it runs has yet to show itself: until then, tell it of live frames."""
+        return self._keeper.slots.proving
+
     def want(self, goal: Goal, withdrawn: tuple[bytes, ...]) -> None:
         """Take a goal, and what must never be loaded again."""
         self._goal = goal
@@ -109,7 +114,7 @@ class Slot:
 
         Cheap where what runs has shown itself already. Call it in the loop's thread.
         """
-        if self._keeper.slots.proving and len(self._queue) < QUEUE_MAX:
+        if self.proving and len(self._queue) < QUEUE_MAX:
             self._put(Seen(None if artefact == self.factory else artefact, problem))
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -45,7 +45,7 @@ from mesh.orchestration.halting import Halting
 from mesh.orchestration.intent import Intent
 from mesh.orchestration.memory import IntentMemory, Memory, Phase, Running, SlotMemory
 from mesh.orchestration.opening import Opening
-from mesh.orchestration.report import Metrics, Outcome, Report, Verdict, report_topic, verdict_of
+from mesh.orchestration.report import Metrics, Outcome, Verdict, report_topic, verdict_of
 from mesh.orchestration.reporting import Reporting
 from mesh.orchestration.rollouts import Rollout, Rollouts
 from mesh.orchestration.sight import Sight
@@ -294,22 +294,10 @@ class Conductor:
         held = self._of(rollout.id)
         if rollout.obstacle is not None or held.stopped is not None:
             return False
-        if any(
-            self._stands(rollout, own) for own in (held.report, rollout.reports.get(self._name))
-        ):
+        if self._reporting.stands(held, rollout):
             return False
         stage = stage_of_start(rollout, self._name, self._labels)
         return stage is not None and held.is_open(stage)
-
-    def _stands(self, rollout: Rollout, report: Report | None) -> bool:
-        """Whether a report of ours is bad and nobody forgave it."""
-        if report is None or report.key != self._key or report.id in rollout.forgiven:
-            return False
-        return self._is_bad(rollout, report)
-
-    @staticmethod
-    def _is_bad(rollout: Rollout, report: Report) -> bool:
-        return verdict_of(report, rollout.intent.gate) is Verdict.BAD
 
     # Changing
 
@@ -394,7 +382,8 @@ class Conductor:
         report = held.report
         if report is None or report.outcome is not Outcome.GOOD:
             return False
-        return self._is_bad(rollout, replace(report, metrics=metrics, wire=b""))
+        measured = replace(report, metrics=metrics, wire=b"")
+        return verdict_of(measured, rollout.intent.gate) is Verdict.BAD
 
     def _unsay(self, gone: Mapping[bytes, bytes]) -> list[Effect]:
         """Take out the reports that nobody counts any more, each once."""

@@ -108,6 +108,17 @@ class Reporting:
         stopped = rollout.resumes if held.stopped is None else held.stopped
         return replace(held, phase=None, stopped=stopped)
 
+    def stands(self, held: IntentMemory, rollout: Rollout) -> bool:
+        """Whether a box said of itself what is bad, and nobody forgave it.
+
+        What it remembers and what shows may be two words of one attempt, and both have to be
+        forgiven.
+        """
+        told = (held.report, rollout.reports.get(self._name))
+        own = [each for each in told if each is not None and each.key == self._secret.public]
+        bad = [each for each in own if verdict_of(each, rollout.intent.gate) is Verdict.BAD]
+        return any(each.id not in rollout.forgiven for each in bad)
+
     def due(
         self,
         rollouts: Rollouts,

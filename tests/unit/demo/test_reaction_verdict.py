@@ -1,4 +1,4 @@
-"""A flawless run passes every claim of the second act, and each flaw fails its own claim."""
+"""A flawless run passes every claim of the third act, and each flaw fails its own claim."""
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy

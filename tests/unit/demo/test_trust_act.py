@@ -1,4 +1,4 @@
-"""The first act believes no box that is silent, and no attacker about whom it reached."""
+"""The second act believes no box that is silent, and no attacker about whom it reached."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

@@ -95,6 +95,20 @@ def test_a_swap_closes_what_ran_and_what_was_in_shadow():
     assert "test 3" in repr(live)
 
 
+def test_a_camera_that_was_measured_is_looked_through_from_the_next_frame_on():
+    nowhere = Calibration(((1, 0, 0), (0, 1, 0), (0, 0, 1)), (-2, -1, -2, -1))
+    live = LiveDetector(Strict(0), nowhere)
+    live.cast_shadow(Strict(1))
+    assert live.look(IMAGE).sighting.confidence == 0
+    live.calibrate(EVERYWHERE)
+    look = live.look(IMAGE)
+    assert look.sighting.confidence > 0
+    live.look_in_shadow(IMAGE, look)
+    assert live.tally.disagreement_ppm == 0, "the shadow looks through the same camera"
+    live.swap(Strict(2))
+    assert live.look(IMAGE).sighting.confidence > 0
+
+
 @given(scores, scores)
 def test_live_frames_and_canary_frames_are_compared_alike(ours: float, theirs: float):
     live = LiveDetector(Strict(1, van_rows(ours)), EVERYWHERE)

@@ -31,6 +31,10 @@ def writers() -> Town:
     return town
 
 
+GIVEN_UP_S = 13.0
+"""After `talking`: the sessions that began with the links are given up, and not tried again yet."""
+
+
 def talking(town: Town, *labels: str) -> Driven:
     """The mind of box-0, linked with these, somebody of whom has answered it."""
     driven = Driven(town)
@@ -141,7 +145,7 @@ def test_both_entries_of_an_evidence_are_kept_whatever_their_lane():
 def test_a_fact_that_does_not_link_is_passed_on_and_asked_for():
     town = writers()
     driven = talking(town, "box-1", "box-2")
-    driven.wait(20)  # the session that began with the link is given up
+    driven.wait(GIVEN_UP_S)
     first = town.fleet.write("box-1", note(1))
     second = town.fleet.write("box-1", note(2), after=first)
     effects = driven.fact("box-1", second)
@@ -156,7 +160,7 @@ def test_a_fact_that_does_not_link_is_passed_on_and_asked_for():
 def test_what_an_unknown_author_says_is_parked_and_heard_when_it_is_granted():
     town = writers()
     driven = talking(town, "box-1", "box-2")
-    driven.wait(20)
+    driven.wait(GIVEN_UP_S)
     granted = grant("newcomer", "city/9", 3, 1, [{"verb": "put", "names": "city"}])
     early = town.fleet.write("newcomer", note())
     assert not of(fx.Persist, driven.fact("box-1", early))
@@ -217,7 +221,7 @@ def test_all_peers_together_park_no_more_than_there_is_room():
 def test_a_root_statement_by_gossip_is_stored_and_the_next_one_asked_for():
     town = writers()
     driven = talking(town)
-    driven.wait(20)
+    driven.wait(GIVEN_UP_S)
     ns = town.fleet.genesis.ns
     second, third = (town.fleet.declare(note(number)) for number in range(2))
     effects = driven.gossip("box-1", auth_topic(ns), encode_root(third))
@@ -480,7 +484,7 @@ def test_a_status_goes_to_our_district_and_a_fleet_statement_to_all():
 
 def test_a_fact_too_large_for_gossip_goes_by_sync():
     driven = talking(writers(), "box-1", "box-2")
-    driven.wait(20)
+    driven.wait(GIVEN_UP_S)
     town, body = driven.town, [grant("x", f"city/{n}", 4, 1, [])[1] for n in range(800)]
     statement = town.fleet.declare(*(("grant", one) for one in body))
     assert len(statement.wire) > 48_000

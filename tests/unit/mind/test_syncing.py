@@ -14,7 +14,7 @@ from crdt.replica import Replica
 from crdt.sync import Reach, SyncSession
 from mesh.mind import SYNC_PROTOCOL
 from mesh.mind import effects as fx
-from mesh.mind.syncing import KNOWN_SESSIONS, PERIOD_S_MAX, PERIOD_S_MIN, SILENCE_NS
+from mesh.mind.syncing import FIRST_NS, KNOWN_SESSIONS, PERIOD_S_MAX, PERIOD_S_MIN, SILENCE_NS
 from mesh.units import SECOND
 from tests.laws.writing import public, put, revoke
 from tests.unit.crdt.worlds import offer_all, replica_of
@@ -22,6 +22,8 @@ from tests.unit.mind.driving import Driven, Town, answers, began_sync, frames, o
 from tests.unit.mind.mutating import mutate
 
 NEWS = put("place/city/9", {"cell": bytes(8), "position": [0, 0], "edges": []})
+
+FIRST_S = FIRST_NS / SECOND
 
 
 class Far:
@@ -133,6 +135,7 @@ def test_a_silent_session_is_given_up():
 def test_a_link_is_compared_again_after_a_while():
     driven = Driven(Town())
     driven.meet("box-1", outbound=False)
+    Far(driven, "box-1").begin(7)
     assert not began_sync(driven.wait(PERIOD_S_MIN - 1), "box-1")
     assert began_sync(driven.wait(PERIOD_S_MAX - PERIOD_S_MIN + 2), "box-1")
 
@@ -175,6 +178,7 @@ def test_what_a_session_brought_spreads_although_it_failed():
         town = Town()
         driven = Driven(town)
         driven.meet("box-2", outbound=False)
+        Far(driven, "box-2").begin(7)
         effects = driven.meet("box-1")
         town.write(NEWS)
         far = Far(driven, "box-1")
@@ -183,7 +187,7 @@ def test_what_a_session_brought_spreads_although_it_failed():
             for reply in far.reply(waiting.pop(0)):
                 more = driven.hear("box-1", SYNC_PROTOCOL, reply)
                 waiting += frames(more, "box-1", SYNC_PROTOCOL)
-        assert not sessions(driven)[1], "the session has not ended"
+        assert sessions(driven)[1] == 1, "that with box-2 alone has ended"
         ending(driven)
         assert began_sync(driven.wait(1), "box-2"), ending
 
@@ -327,3 +331,34 @@ def test_a_root_statement_by_sync_is_stored_and_told_to_the_others():
     assert [p.roots for p in of(fx.Persist, found) if p.roots] == [(statement,)]
     assert began_sync(driven.wait(1), "box-2")
     assert not spread(driven.effects, "box-2")
+
+
+def test_a_side_that_waits_for_a_first_session_begins_it_if_none_comes():
+    town = Town()
+    driven = Driven(town)
+    assert not began_sync(driven.meet("box-1", outbound=False), "box-1")
+    driven.wait(FIRST_S - 0.5)
+    assert sessions(driven)[0] == 0
+    effects = driven.wait(0.5)
+    assert began_sync(effects, "box-1")
+    Far(driven, "box-1").answer(effects)
+    driven.wait(2 * FIRST_S)
+    assert sessions(driven)[:2] == (1, 1)
+
+
+def test_a_side_whose_peer_began_need_not():
+    town = Town()
+    driven = Driven(town)
+    driven.meet("box-1", outbound=False)
+    Far(driven, "box-1").begin(7)
+    driven.wait(2 * FIRST_S)
+    assert sessions(driven)[0] == 0
+
+
+def test_a_first_session_that_was_silent_is_tried_again_soon():
+    town = Town()
+    driven = Driven(town)
+    driven.meet("box-1")
+    driven.wait(SILENCE_NS / SECOND)
+    assert sessions(driven)[:3] == (1, 0, 1)
+    assert began_sync(driven.wait(FIRST_S), "box-1")

@@ -1,0 +1,256 @@
+"""Act one: a rollout. One release reaches every box, stage by stage; the next one does not.
+
+Every box was delivered with an older model. The authority signs an intent, and that is all it does:
+boxes fetch the artefact from neighbours (one of which offers wrong bytes), test it on the canary
+frames in it, swap, look at a live frame, report, and open the next stage by themselves. In the
+middle one is killed and comes back from its own store. Then something is released that is blind at
+night: it is halted at its first stage by what the boxes measured.
+
+This file plays and asks; `mesh.demo.rollout_verdict` judges.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import trio
+
+from identity.encoding import Value
+from mesh.choreography.event import parse_event
+from mesh.demo.cast import Cast
+from mesh.demo.claims import Claims
+from mesh.demo.foundation import CENTRE
+from mesh.demo.release import Release
+from mesh.demo.rollout_verdict import (
+    MAP50_PPM_MIN,
+    PERCENTS,
+    SOAK_S,
+    Answers,
+    Outcome,
+    Trial,
+    is_everywhere,
+    is_gone,
+    judge_bad_release,
+    judge_comeback,
+    judge_duration,
+    judge_poison,
+    judge_release,
+    judge_speech,
+    judge_stages,
+    judge_stays_back,
+)
+from mesh.demo.trust_verdict import accepters, keys_of
+
+__all__ = ["RolloutAct"]
+
+PERIOD_S = 0.25
+"""How often every box is asked how far it is."""
+RELEASE_S = 50.0
+"""Seconds that a release may take to reach everybody."""
+HALT_S = 15.0
+"""Seconds within which a bad release must be gone again."""
+HEARD_S = 5.0
+"""Seconds within which everybody knows what was approved, and hears what others say."""
+BACK_S = 10.0
+"""Seconds that a box that was killed gets to be among the others again."""
+
+
+class RolloutAct:
+    """The act; `play` it.
+
+    Args:
+        cast: who plays.
+        claims: where the claims are judged.
+        releases: the artefacts: what goes to everybody, and what must not.
+        names: boxes with a camera.
+        tell: narrates.
+    """
+
+    def __init__(
+        self,
+        cast: Cast,
+        claims: Claims,
+        releases: tuple[Release, Release],
+        names: Sequence[str],
+        tell: Callable[[str], None],
+    ) -> None:
+        self.cast = cast
+        self.claims = claims
+        self.releases = releases
+        self.names = tuple(names)
+        self.tell = tell
+        self.outcome = Outcome()
+        self._back: dict[str, Value] = {}
+        self._exit_code: int | None = None
+
+    def result(self) -> dict[str, object]:
+        """What the JSON says about this act."""
+        return asdict(self.outcome)
+
+    async def play(self) -> None:
+        """Play the act."""
+        started = time.monotonic()
+        good, bad = self.releases
+        delivered = self.cast.model
+        await self.cast.ask(self.cast.forker, {"do": "poison", "artefact": str(good.path)})
+        first = await self.propose(good, ())
+        await self.release(first)
+        await self.approve(first, good, delivered)
+        await self._speak(first)
+        second = await self.propose(bad, (first.intent,))
+        await self.halt(second, first)
+        await self.stay_back(second, first)
+        judge_duration(time.monotonic() - started, self.outcome, self.claims)
+
+    async def propose(self, release: Release, supersedes: tuple[bytes, ...]) -> Trial:
+        """Let the authority sign an intent for a release."""
+        proposed_ns = time.monotonic_ns()
+        request: dict[str, object] = {
+            "do": "propose",
+            "title": release.version,
+            "artefact": str(release.path),
+            "names": list(self.names),
+            "percents": list(PERCENTS),
+            "soak_ms": round(SOAK_S * 1000),
+            "map50_ppm": MAP50_PPM_MIN,
+            "supersedes": list(supersedes),
+        }
+        answer = await self.cast.ask(CENTRE, request)
+        digest, intent = answer["digest"], answer["intent"]
+        assert isinstance(digest, bytes)
+        assert isinstance(intent, bytes)
+        shares = ", ".join(f"{percent} %" for percent in PERCENTS)
+        self.tell(f"{release.version} is proposed: sha256:{digest.hex()[:12]}…, to {shares} of "
+                  f"{len(self.names)} boxes, {SOAK_S:g} s each")  # fmt: skip
+        return Trial(release.version, digest, intent, self.names, proposed_ns)
+
+    # ------------------------------------------------------------------- what reaches everybody
+
+    async def release(self, trial: Trial) -> None:
+        """Watch a release reach everybody; kill a box in the middle."""
+        cast, back = self.cast, self.outcome.comeback
+        victim = trial.cohort.ranked[0]
+
+        async with trio.open_nursery() as nursery:
+
+            async def everywhere() -> bool:
+                answers = await self._look(trial)
+                if trial.top >= 1 and not back.box:
+                    back.box = victim
+                    nursery.start_soon(self._kill, victim, trial)
+                return bool(self._back) and is_everywhere(trial, answers)
+
+            await cast.until(everywhere, RELEASE_S, PERIOD_S)
+            nursery.cancel_scope.cancel()
+        poisoned = await cast.ask(cast.forker, {"do": "poisoned"})
+        names = {cast.key(name): name for name in self.names}
+        judge_poison(trial, names, poisoned.get("sent"), self.outcome, self.claims)
+        judge_stages(trial, self.outcome, self.claims)
+        judge_comeback(trial, back, self._exit_code, self._back, self.claims)
+
+    async def _kill(self, box: str, trial: Trial) -> None:
+        """SIGKILL a box, start it again, and hear what it runs as soon as it stands."""
+        started = time.monotonic()
+        self._back = await self._come_back(box, trial)
+        self.outcome.comeback.seconds = round(time.monotonic() - started, 1)
+
+    async def _come_back(self, box: str, trial: Trial) -> dict[str, Value]:
+        """Kill a box and start it again; returns its answer when it is among the others again."""
+        cast = self.cast
+        child = cast.running[box]
+        child.kill()
+        self._exit_code = child.exit_code
+        self.tell(f"SIGKILL to {box} (process {child.pid})")
+        cast.start_box(cast.foundation.principals[box], box)
+        await cast.ready([box])
+        wanted = {cast.key(name) for name in cast.boxes} - {cast.key(box)}
+        answer: dict[str, Value] = {}
+
+        async def stands() -> bool:
+            nonlocal answer
+            told = await cast.ask_all((box,), {"do": "rollout", "intent": trial.intent})
+            links = await cast.ask_all((box,), {"do": "links"})
+            answer = told.get(box, answer)
+            seen = keys_of(links.get(box, {}).get("seen"))
+            return answer.get("proven") is True and wanted <= set(seen)
+
+        await cast.until(stands, BACK_S)
+        return answer
+
+    async def approve(self, trial: Trial, release: Release, delivered: Path) -> None:
+        """Let the authority approve what everybody runs; new hardware is delivered with it."""
+        cast = self.cast
+        state = {"do": "model", "title": trial.version, "digest": trial.digest, "state": "approved"}
+        await cast.ask(CENTRE, state)
+        cast.model = release.path
+        self.tell(
+            f"{trial.version} is approved; {delivered.stem} was what boxes were delivered with"
+        )
+        keys = {name: cast.key(name) for name in self.names}
+        answers: Answers = {}
+
+        async def known() -> bool:
+            nonlocal answers
+            answers = await self._look(trial, stated=True)
+            return all(answer.get("state") == "approved" for answer in answers.values())
+
+        await cast.until(known, HEARD_S)
+        judge_release(trial, keys, answers, self.outcome, self.claims)
+
+    async def _speak(self, trial: Trial) -> None:
+        """Let every box say something, and see by which model it speaks and who accepts it."""
+        cast = self.cast
+        said = await cast.ask_all(self.names, {"do": "notice", "text": "all is well"})
+        models: dict[str, bytes | None] = {}
+        for box, answer in said.items():
+            wire = answer.get("wire")
+            models[box] = parse_event(wire).model if isinstance(wire, bytes) else None
+        heard: list[str] = []
+
+        async def all_heard() -> bool:
+            answers = await cast.ask_all(self.names, {"do": "refusals"})
+            heard[:] = [
+                box
+                for box in self.names
+                if all(
+                    box == other or box in accepters(answers, [said[other]["event"]])
+                    for other in said
+                )
+            ]
+            return len(heard) == len(self.names)
+
+        await cast.until(all_heard, HEARD_S)
+        judge_speech(trial, models, heard, self.claims)
+
+    # ----------------------------------------------------------------------- what must not
+
+    async def halt(self, trial: Trial, before: Trial) -> None:
+        """Watch a bad release be held and rolled back."""
+        answers: Answers = {}
+
+        async def gone() -> bool:
+            nonlocal answers
+            answers = await self._look(trial)
+            return is_gone(trial, before.digest, answers)
+
+        await self.cast.until(gone, HALT_S, PERIOD_S)
+        judge_bad_release(trial, before.digest, answers, self.outcome, self.claims)
+
+    async def stay_back(self, trial: Trial, before: Trial) -> None:
+        """Kill a box that ran what was halted; it must not begin with it again."""
+        box = next(iter(sorted(trial.ran_ns)), "")
+        answer = await self._come_back(box, trial) if box else {}
+        judge_stays_back(trial, before.digest, box or "no box", answer, self.claims)
+
+    async def _look(self, trial: Trial, *, stated: bool = False) -> Answers:
+        """Ask every box at once how far it is, and take note."""
+        request = {"do": "rollout", "intent": trial.intent, "stated": stated}
+        asked_ns, top = time.monotonic_ns(), trial.top
+        answers = await self.cast.ask_all(self.names, request)
+        trial.note(answers, asked_ns, time.monotonic_ns())
+        if trial.top > top:
+            seconds = (time.monotonic_ns() - trial.proposed_ns) / 1e9
+            self.tell(f"{PERCENTS[trial.top]} % of {trial.version} is open after {seconds:.1f} s: "
+                      f"{trial.cohort.sizes[trial.top]} boxes")  # fmt: skip
+        return answers
