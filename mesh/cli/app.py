@@ -100,14 +100,18 @@ def demo(
     incidents: Annotated[int, typer.Option(help="Incidents after the first.")] = 60,
     keep_going: Annotated[bool, typer.Option(help="Go on after a claim that fails.")] = False,
     json: Annotated[Path | None, typer.Option(help="Write the results there.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page of HTML there, to be read offline.")
+    ] = None,
 ) -> int:
     """Show it: a city of boxes, its centre killed, and 17:47; fails when a claim does not hold."""
     # The demo stands beside the command line and not below it: no import statement may name it.
     face = importlib.import_module("mesh.demo.cli")
     try:
         return face.demo(
-            boxes=boxes, seed=seed, act=act, incidents=incidents, keep_going=keep_going, json=json
-        )
+            boxes=boxes, seed=seed, act=act, incidents=incidents, keep_going=keep_going, json=json,
+            report=report,
+        )  # fmt: skip
     except face.DemoUsageError as error:
         raise CommandError(str(error)) from None
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mesh.demo.report_file import check_writable
 from mesh.demo.run import ACTS, BOXES_MIN, DemoOptions, run_demo
 
 __all__ = ["DemoUsageError", "demo"]
@@ -12,7 +13,14 @@ class DemoUsageError(Exception):
 
 
 def demo(
-    *, boxes: int, seed: int, act: str | None, incidents: int, keep_going: bool, json: Path | None
+    *,
+    boxes: int,
+    seed: int,
+    act: str | None,
+    incidents: int,
+    keep_going: bool,
+    json: Path | None,
+    report: Path | None,
 ) -> int:
     """Run the demo with checked options; returns the exit code.
 
@@ -27,9 +35,17 @@ def demo(
         raise DemoUsageError(f"--incidents {incidents}: expected 0 to 200")
     if json is not None and not json.parent.is_dir():
         raise DemoUsageError(f"--json {json}: the directory {json.parent} does not exist")
+    if report is not None:
+        try:
+            check_writable(report)
+        except OSError as error:
+            why = error.strerror or error
+            raise DemoUsageError(f"--report {report} cannot be written: {why}") from None
+        if json is not None and json.resolve() == report.resolve():
+            raise DemoUsageError(f"--report {report}: expected another file than --json")
     return run_demo(
         DemoOptions(
             boxes=boxes, seed=seed, act=act or "", incidents=incidents, keep_going=keep_going,
-            json=json,
+            json=json, report=report,
         )
     )  # fmt: skip

@@ -30,10 +30,6 @@ class Narrator:
         mark = "[green]held  [/]" if held else "[bold red]FAILED[/]"
         self._console.print(f"  {mark} {name}: {sentence}", highlight=False)
 
-    def trouble(self, text: str) -> None:
-        """Say what went wrong."""
-        self._console.print(f"  [bold red]{text}[/]", highlight=False)
-
     def rendered(self, done: int, total: int) -> None:
         """Show how far rendering is."""
         self.tell(f"rendered {done} of {total} cameras")

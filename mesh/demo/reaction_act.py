@@ -14,6 +14,7 @@ from mesh.demo.cast import Cast
 from mesh.demo.claims import Claims
 from mesh.demo.plan import QUIET_FRAMES_FIRST, ScenePlan
 from mesh.demo.processor import processor_ns, stolen_ns, used_ns
+from mesh.demo.reaction_flows import Flows, reaction_flows
 from mesh.demo.reaction_verdict import Outcome, judge_reaction
 from mesh.demo.scenery import load_truth
 from mesh.demo.scenes.flow import FRAME_S
@@ -55,6 +56,7 @@ class ReactionAct:
         self.truth = truth
         self.tell = tell
         self.outcome = Outcome()
+        self.flows = Flows()
 
     async def play(self, progress: Callable[[float], None]) -> None:
         """Play the scene, then judge it."""
@@ -72,6 +74,7 @@ class ReactionAct:
         swapped = cast.old_hero in cast.running
         asked = (*cast.boxes, cast.old_hero) if swapped else cast.boxes
         reports = await cast.ask_all(asked, {"do": "report"})
+        self.flows = reaction_flows(reports)
         truths = {box: load_truth(self.truth, box).truth for box in self.plan.cameras}
         judge_reaction(cast.city, self.plan, truths, asked, reports, self.outcome, self.claims)
 

@@ -4,6 +4,8 @@ Every box stamps its own part with the machine's one monotonic clock; here the p
 put together: frame grabbed → inferred → published → sent → received → handler entered → request.
 """
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast as typed
@@ -12,8 +14,12 @@ from identity.encoding import Value
 from mesh.choreography.trace import percentiles
 from mesh.demo.city_model import City, ground_distance_m
 from mesh.demo.expectation import RADIUS_M
+from mesh.units import MS
 
-__all__ = ["ReactionTimes", "Report", "Row", "Spread", "measure_times", "report_rows"]
+__all__ = ["Bin", "ReactionTimes", "Report", "Row", "Spread", "measure_times", "report_rows"]
+
+BINS_MS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 20.0, 25.0, 50.0)
+"""Upper bounds of the classes into which latencies are counted, milliseconds."""
 
 Row = dict[str, Value]
 Report = Mapping[str, Value]
@@ -29,6 +35,14 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Bin:
+    """How many durations lie below a bound, and not below the one before; None for no bound."""
+
+    below_ms: float | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReactionTimes:
     """How long everything took, and who was there.
 
@@ -37,6 +51,7 @@ class ReactionTimes:
         heard: pairs of event and receiver among them.
         absent: such pairs that are missing.
         latency_ms: published → handler entered.
+        latency_bins: the same, counted by size.
         frame_to_request_ms: grabbed → request made.
         stages_ms: the parts.
     """
@@ -45,6 +60,7 @@ class ReactionTimes:
     heard: int
     absent: int
     latency_ms: Spread | None
+    latency_bins: list[Bin]
     frame_to_request_ms: Spread | None
     stages_ms: dict[str, Spread]
 
@@ -81,6 +97,7 @@ def measure_times(
         heard=len(heard),
         absent=_absent(city, by_event, heard),
         latency_ms=_spread(latencies),
+        latency_bins=_bins(latencies),
         frame_to_request_ms=frame_to_request,
         stages_ms={name: spread for name, values in stages.items() if (spread := _spread(values))},
     )
@@ -143,3 +160,10 @@ def _spread(durations_ns: Iterable[int]) -> Spread | None:
     if found is None:
         return None
     return Spread(round(found.p50_ms, 2), round(found.p99_ms, 2), round(found.max_ms, 2))
+
+
+def _bins(durations_ns: Iterable[int]) -> list[Bin]:
+    """Count durations by size; none at all have no classes."""
+    counts = Counter(bisect_right(BINS_MS, duration / MS) for duration in durations_ns)
+    bounds = (*BINS_MS, None)
+    return [Bin(bound, counts[number]) for number, bound in enumerate(bounds)] if counts else []

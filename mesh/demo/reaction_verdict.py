@@ -21,7 +21,15 @@ from mesh.demo.city_model import City
 from mesh.demo.claims import Claims
 from mesh.demo.expectation import expected_reactions, watched_incident
 from mesh.demo.plan import ScenePlan
-from mesh.demo.reaction_times import ReactionTimes, Report, Row, Spread, measure_times, report_rows
+from mesh.demo.reaction_times import (
+    Bin,
+    ReactionTimes,
+    Report,
+    Row,
+    Spread,
+    measure_times,
+    report_rows,
+)
 from mesh.demo.scenes.culprit import FRAMES_IN_LANE_MIN
 from mesh.demo.scenes.traffic import CLEAR, IN_LANE
 
@@ -90,6 +98,7 @@ class Outcome:
     stolen_share: float = 0.0
     absent: int = 0
     latency_ms: Spread | None = None
+    latency_bins: list[Bin] = field(default_factory=list[Bin])
     frame_to_request_ms: Spread | None = None
     stages_ms: dict[str, Spread] = field(default_factory=dict[str, Spread])
 
@@ -151,6 +160,7 @@ def judge_reaction(
     times = measure_times(city, published, reports)
     outcome.samples, outcome.absent = times.samples, times.absent
     outcome.latency_ms, outcome.stages_ms = times.latency_ms, times.stages_ms
+    outcome.latency_bins = times.latency_bins
     outcome.frame_to_request_ms = times.frame_to_request_ms
     _judge_times(times, outcome.stolen_share, claims)
     if len(shown) >= WHOLE_INCIDENTS and len(plan.cameras) >= WHOLE_CAMERAS:

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,7 +33,10 @@ from mesh.demo.narration import Narrator
 from mesh.demo.partition_act import PartitionAct
 from mesh.demo.plan import ScenePlan, plan_scene
 from mesh.demo.reaction_act import ReactionAct
+from mesh.demo.reaction_flows import Flows
 from mesh.demo.release import ARTEFACT_SUFFIX, Release, delivered_digest
+from mesh.demo.report_file import write_report
+from mesh.demo.report_page import render_report
 from mesh.demo.rollout_act import RolloutAct
 from mesh.demo.trust_act import TrustAct
 from mesh.node.control import ControlError
@@ -68,6 +71,7 @@ class DemoOptions:
         incidents: how many beside box 247's.
         keep_going: whether to go on after a failed claim.
         json: file for the result; None for none.
+        report: file for the report, a page of HTML; None for none.
         model: ONNX file; None for the packaged one.
         swap_names: whether the two releases of the first act bear each other's names.
         preload: further modules imported before the processes are forked.
@@ -79,6 +83,7 @@ class DemoOptions:
     incidents: int = 60
     keep_going: bool = False
     json: Path | None = None
+    report: Path | None = None
     model: Path | None = None
     swap_names: bool = False
     preload: Sequence[str] = ()
@@ -97,10 +102,9 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
     except* ClaimFailedError:
         pass
     except* (ProcessFailedError, ControlError) as group:
-        claims.failed.append("processes")
-        narrator.trouble("; ".join(map(str, _leaves(group))))
+        claims.fall("processes", "; ".join(map(str, _leaves(group))))
     except* KeyboardInterrupt:
-        claims.failed.append("interrupted")
+        claims.fall("interrupted", "the run was interrupted")
     finally:
         narrator.end()
         shutil.rmtree(directory, ignore_errors=True)
@@ -111,6 +115,8 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
     narrator.summary(result)
     if options.json is not None:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
+    if options.report is not None:
+        write_report(options.report, run.report(result))
     return 0 if result["ok"] else 1
 
 
@@ -308,6 +314,15 @@ class Run:
         if self.partition is not None:
             result["partition"] = asdict(self.partition.outcome)
         return result
+
+    def report(self, result: Mapping[str, object]) -> str:
+        """The page that tells of the run; a run that ended early has a shorter one."""
+        if self.cast is not None:
+            city = self.cast.city
+        else:
+            city = None if self.partition is None else self.partition.side.city
+        flows = Flows() if self.reaction is None else self.reaction.flows
+        return render_report(result, self.claims.judged, city, flows)
 
 
 def _keys(value: Value) -> set[bytes]:

@@ -1,0 +1,321 @@
+"""The report of a run: one HTML page that needs nothing but itself.
+
+It is for somebody who was not there: first whether the run held what it claims, what failed before
+what held, then each act that was played. There is no script, no picture, no font and no address in
+it, and its own policy forbids a browser to load any; it can be mailed, and read offline for years.
+All text is escaped where it is put in (`mesh.demo.report_markup`).
+
+The page is made of the result as the JSON has it, and says of an act that was not played only that.
+So a page can be made of any run, however early it ended.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from mesh.demo.city_model import City
+from mesh.demo.claims import Judged
+from mesh.demo.reaction_flows import Flows
+from mesh.demo.report_figures import city_map, latency_histogram, spread_bar, stage_timeline
+from mesh.demo.report_markup import Markup, element, join
+from mesh.demo.report_style import STYLE
+
+__all__ = ["render_report"]
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""Content Security Policy of the page: its own style, and nothing else from anywhere."""
+NAMES_MAX = 40
+"""Names listed in one cell; the rest is counted."""
+NUMBER_MAX = 1e12
+"""Largest number that a figure draws."""
+ROLLOUT_TOLD = frozenset({"stages", "boxes_on_approved", "bad_release", "seconds"})
+"""What the rollout's own words say; the rest of its result is listed as it is."""
+
+Result = Mapping[str, object]
+
+
+def render_report(result: Result, judged: Sequence[Judged], city: City | None, flows: Flows) -> str:
+    """Return the page.
+
+    Args:
+        result: what the JSON says.
+        judged: every claim that was judged, in the order of time.
+        city: where the boxes stand; None if the run ended before there were any.
+        flows: the reactions of the scene.
+    """
+    failed = [str(name) for name in _items(result.get("failed"))]
+    sections = (
+        _section("Claims", _claims(judged, failed)),
+        _section("Reactions", _map(city, flows)),
+        _section("Rollout", _rollout(_mapping(result.get("rollout")))),
+        _section("Refusals", _trust(_mapping(result.get("trust")))),
+        _section("Latency", _reaction(_mapping(result.get("reaction")))),
+        _section("Partition", _partition(_mapping(result.get("partition")))),
+    )
+    seed = result.get("seed", "")
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", f"mesh demo, seed {seed}"),
+        element("style", Markup(STYLE)),
+    )
+    body = element("body", element("main", _verdict(result, judged, failed), *sections))
+    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
+
+
+# ----------------------------------------------------------------------------- the whole run
+
+
+def _verdict(result: Result, judged: Sequence[Judged], failed: Sequence[str]) -> Markup:
+    held = sum(one.held for one in judged)
+    ok = result.get("ok") is True
+    return element(
+        "header",
+        element("h1", "mesh demo"),
+        element(
+            "p",
+            f"Every claim held: {held} of {len(judged)}."
+            if ok
+            else f"Failed: {', '.join(failed) or 'the run'}.",
+            class_="verdict held" if ok else "verdict failed",
+        ),
+        element(
+            "p",
+            f"Seed {result.get('seed')}, {result.get('boxes')} boxes, "
+            f"{result.get('processes')} processes, {result.get('duration_s')} s.",
+        ),
+    )
+
+
+def _claims(judged: Sequence[Judged], failed: Sequence[str]) -> Markup:
+    """List the claims, the failed ones first, also those that nobody judged."""
+    named = {one.name for one in judged if not one.held}
+    unjudged = [Judged(name, False, "") for name in failed if name not in named]
+    rows = [
+        (
+            element("span", "held" if one.held else "FAILED",
+                    class_="held" if one.held else "failed"),
+            one.name,
+            one.sentence,
+        )
+        for one in sorted((*unjudged, *judged), key=lambda one: one.held)
+    ]  # fmt: skip
+    return _table(("", "claim", "what was found"), rows) if rows else _absent("claim")
+
+
+def _map(city: City | None, flows: Flows) -> Markup:
+    if city is None:
+        return _absent("city")
+    drawn = element("figure", city_map(city, flows))
+    if not flows.flows:
+        return join((drawn, element("p", "No reaction was reported.", class_="note")))
+    legend = element(
+        "figcaption",
+        "A number in a circle: incidents that the box saw. An arrow runs from there to the box "
+        "that reacted: ",
+        element("span", "solid, more red upstream", class_="key red"),
+        "; ",
+        element("span", "dashed, yellow earlier downstream", class_="key yellow"),
+        "; the thicker, the more often.",
+    )
+    rows = [(flow.seen_at, flow.box, flow.kind, flow.count) for flow in flows.flows]
+    table = _table(("incidents at", "reaction by", "what", "times"), rows)
+    every = element("details", element("summary", f"All {len(rows)} as a table"), table)
+    return join((drawn, legend, every))
+
+
+# ------------------------------------------------------------------------------- each act
+
+
+def _rollout(rollout: Result | None) -> Markup:
+    if rollout is None:
+        return _absent("rollout")
+    stages: list[tuple[str, str, float | None]] = []
+    for stage in map(_mapping, _items(rollout.get("stages"))):
+        if stage is not None:
+            at, boxes = _number(stage.get("opened_s")), stage.get("boxes")
+            said = f"{_boxes(boxes)}, " + ("never opened" if at is None else f"opened at {at:g} s")
+            stages.append((f"{stage.get('percent')} %", said, at))
+    seconds = _number(rollout.get("seconds"))
+    bad = _mapping(rollout.get("bad_release"))
+    parts = [
+        element("figure", stage_timeline(stages, seconds or 0.0)) if stages else _absent("stage"),
+        element("p", f"{_boxes(rollout.get('boxes_on_approved'))} ended on the approved release."),
+    ]
+    if bad is not None:
+        back = "was rolled back" if bad.get("rolled_back") is True else "was not rolled back"
+        parts.append(
+            element(
+                "p",
+                f"The bad release was held at {bad.get('held_at_percent')} %, "
+                f"ran on {_boxes(bad.get('boxes_ever_ran'))}, and {back}.",
+            )
+        )
+    rest = {key: value for key, value in rollout.items() if key not in ROLLOUT_TOLD}
+    return join((*parts, _facts(rest)))
+
+
+def _trust(trust: Result | None) -> Markup:
+    if trust is None:
+        return _absent("attack")
+    rows: list[tuple[object, ...]] = []
+    for attack in map(_mapping, _items(trust.get("attacks"))):
+        if attack is not None:
+            refused = _items(attack.get("refused_by"))
+            accepted = _items(attack.get("accepted_by"))
+            rows.append(
+                (
+                    attack.get("attacker"),
+                    attack.get("expected_reason"),
+                    attack.get("sent"),
+                    len(refused),
+                    element("span", _names(accepted), class_="failed" if accepted else "held"),
+                )
+            )
+    heads = ("attack", "refused as", "sent to", "refused by", "accepted by")
+    swap = _mapping(trust.get("swap")) or {}
+    return join(
+        (
+            _table(heads, rows) if rows else _absent("attack"),
+            _facts(
+                {
+                    "centre killed": trust.get("centre_killed"),
+                    "hardware swapped at": swap.get("name"),
+                    "its epoch": swap.get("epoch"),
+                    "recognised by": f"{_boxes(len(_items(swap.get('recognised_by'))))} "
+                    f"after {swap.get('seconds')} s",
+                }
+            ),
+        )
+    )
+
+
+def _reaction(reaction: Result | None) -> Markup:
+    if reaction is None:
+        return _absent("reaction")
+    bins = [
+        (_bin_label(_number(one.get("below_ms"))), round(_number(one.get("count")) or 0))
+        for one in map(_mapping, _items(reaction.get("latency_bins")))
+        if one is not None
+    ]
+    parts: list[Markup] = []
+    if bins:
+        title = "Deliveries by latency, published to handler entered"
+        caption = element("figcaption", f"{title}; milliseconds, each class below its label.")
+        parts.append(element("figure", latency_histogram(bins, title=title), caption))
+    spreads = {
+        "published to handler": reaction.get("latency_ms"),
+        "frame to request": reaction.get("frame_to_request_ms"),
+        **(_mapping(reaction.get("stages_ms")) or {}),
+    }
+    parts.append(_spreads(spreads))
+    told = {"latency_bins", "latency_ms", "frame_to_request_ms", "stages_ms"}
+    return join((*parts, _facts({key: reaction[key] for key in reaction if key not in told})))
+
+
+def _bin_label(below_ms: float | None) -> str:
+    return "more" if below_ms is None else f"{below_ms:g}"
+
+
+def _spreads(spreads: Result) -> Markup:
+    found: dict[str, dict[str, float]] = {}
+    for name, spread in spreads.items():
+        values = {key: _number(value) for key, value in (_mapping(spread) or {}).items()}
+        if values:
+            found[name] = {key: value for key, value in values.items() if value is not None}
+    if not found:
+        return _absent("duration")
+    most = max((value for values in found.values() for value in values.values()), default=0.0)
+    rows = [
+        (
+            name.replace("_", " "),
+            *(f"{values[key]:.2f}" if key in values else "" for key in ("p50", "p99", "max")),
+            spread_bar(values, most),
+        )
+        for name, values in found.items()
+    ]
+    return _table(("from, to", "p50 ms", "p99 ms", "max ms", ""), rows)
+
+
+def _partition(partition: Result | None) -> Markup:
+    if partition is None:
+        return _absent("partition")
+    if partition.get("skipped") is True:
+        return element("p", f"Skipped: {partition.get('why')}", class_="note")
+    told = {"skipped", "why"}
+    return _facts({key: value for key, value in partition.items() if key not in told})
+
+
+# --------------------------------------------------------------------------------- parts
+
+
+def _section(title: str, content: Markup) -> Markup:
+    return element("section", element("h2", title), content)
+
+
+def _absent(what: str) -> Markup:
+    return element("p", f"No {what} in this run.", class_="note")
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Markup:
+    """Return a table that scrolls by itself where the window is narrow."""
+    head = element("tr", *(element("th", name, scope="col") for name in heads))
+    body = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
+    table = element("table", element("thead", head), element("tbody", *body))
+    return element("div", table, class_="wide")
+
+
+def _facts(facts: Result) -> Markup:
+    """List names with their values; what has parts is listed part by part."""
+    if not facts:
+        return Markup()
+    rows = join(
+        element("div", element("dt", key.replace("_", " ")), element("dd", _fact(key, value)))
+        for key, value in facts.items()
+    )
+    return element("dl", rows)
+
+
+def _fact(name: str, value: object) -> str:
+    """Return a value in words; a name that ends with a unit lends it."""
+    parts = _mapping(value)
+    if parts is not None:
+        return "; ".join(f"{key.replace('_', ' ')} {_fact(key, one)}" for key, one in parts.items())
+    if value is None:
+        return "never" if name.endswith("_s") else "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return _names(_items(cast("object", value)))
+    return f"{value} s" if name.endswith("_s") else str(value) or "none"
+
+
+def _boxes(count: object) -> str:
+    return "1 box" if count == 1 else f"{count} boxes"
+
+
+def _names(names: Sequence[object]) -> str:
+    if not names:
+        return "none"
+    shown = ", ".join(map(str, names[:NAMES_MAX]))
+    more = len(names) - NAMES_MAX
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _mapping(value: object) -> Result | None:
+    if not isinstance(value, Mapping):
+        return None
+    return {str(key): one for key, one in cast("Mapping[object, object]", value).items()}
+
+
+def _items(value: object) -> list[object]:
+    return list(cast("Sequence[object]", value)) if isinstance(value, list | tuple) else []
+
+
+def _number(value: object) -> float | None:
+    """Return a number that can be drawn, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= NUMBER_MAX else None
