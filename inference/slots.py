@@ -176,9 +176,9 @@ class Slots(Running):
             return self._install(key, now_ns)
         self._spare = number
         held = record.side(number)
-        if held is not None and held.vouched:
+        if held is not None and held.vouched and not key.intent:
             return self._swap(number, now_ns)
-        return self._ready(now_ns)
+        return self._ready(now_ns)  # an intent's waits for its permission, though it worked before
 
     def _asked_for_what_runs(self, key: Key, now_ns: int) -> list[Effect]:
         """Remember for which intent it runs; it is good as soon as it was seen to work."""

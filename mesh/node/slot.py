@@ -115,7 +115,8 @@ class Slot:
         Cheap where what runs has shown itself already. Call it in the loop's thread.
         """
         if self.proving and len(self._queue) < QUEUE_MAX:
-            self._put(Seen(None if artefact == self.factory else artefact, problem))
+            ours = artefact == self.running
+            self._put(Seen(self._keeper.slots.record.digest if ours else artefact, problem))
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled; what runs is loaded before this is started.
@@ -139,13 +140,17 @@ class Slot:
     # ------------------------------------------------------------------------------- inside
 
     def _key(self, goal: Goal) -> Key:
-        digest = None if goal.artefact == self.factory else goal.artefact
+        delivered = goal.artefact == self.factory and goal.intent is None
+        digest = (
+            None if delivered else goal.artefact
+        )  # what an intent brings is tested and measured
         return Key(digest, goal.intent or b"", max(1, goal.attempt))
 
     def _go(self) -> None:
         goal = self._goal
-        if goal is not None and goal.swap and goal.artefact not in (None, self.factory):
-            self._put(Go(goal.artefact or b""))
+        digest = None if goal is None else self._key(goal).digest
+        if goal is not None and goal.swap and digest is not None:
+            self._put(Go(digest))
 
     def _put(self, event: Event) -> None:
         self._queue.append(event)

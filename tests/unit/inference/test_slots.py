@@ -108,11 +108,22 @@ def test_going_back_to_what_worked_here_is_one_swap(box: Box):
     box.roll_out(A)
     box.roll_out(B)
     tests = list(box.tested)
-    box.want(A)
+    box.keeper.handle(Want(Key(A)))
     assert box.running == A
     assert box.tested == tests
     box.frame()
     assert box.kinds()[-1] is GOOD
+
+
+def test_what_an_intent_brings_again_waits_for_go_though_it_worked_here(box: Box):
+    box.roll_out(A)
+    box.roll_out(B)
+    tests = list(box.tested)
+    box.want(A, attempt=2)
+    assert (box.running, box.kinds()[-1]) == (B, STARTED)
+    box.go(A)
+    box.frame()
+    assert (box.running, box.kinds()[-1], box.tested) == (A, GOOD, tests)
 
 
 def test_success_is_told_again_after_a_restart(box: Box, world: World):
