@@ -1,8 +1,9 @@
 """`mesh dev`: a live fleet on this machine, of real processes on loopback, to play with.
 
-An authority, a bootstrap peer and boxes along a street, 150 m apart, that now and then see a
-dangerous moment. One more place on that street belongs to you: its configuration lies ready, and
-your own program runs as that box. Everything ends with Ctrl-C, and nothing is left behind.
+An authority, a bootstrap peer and boxes along a street, 150 m apart, whose cameras now and then
+show a vehicle in the bike lane. Each has a slot with a detector, into which models can be rolled
+out. One more place on that street belongs to you: its configuration lies ready, and your own
+program runs as that box. Everything ends with Ctrl-C, and nothing is left behind.
 """
 
 import math
@@ -14,10 +15,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import Annotated, cast
 
+import msgspec
 import trio
 import typer
 from rich.console import Console, Group
@@ -28,17 +31,19 @@ from identity.encoding import Value
 from identity.invite import Invite, parse_invite
 from identity.keys import peer_id
 from mesh.cli.asking import ask_or_serve
-from mesh.cli.dev_node import MODEL, run_dev_node
+from mesh.cli.dev_camera import delivered_path
+from mesh.cli.dev_node import run_dev_node
 from mesh.cli.nodes import nodes_table
 from mesh.cli.options import CommandError
+from mesh.config import load_config, render_config
 from mesh.node.control import ControlError, ask
-from mesh.node.founding import found_authority, found_node, install_invite
+from mesh.node.founding import found_authority, found_node, install_invite, replace_file
 from mesh.node.processes import Child, Processes, ProcessFailedError
 
 __all__ = ["dev"]
 
 NODES_MAX = 40
-"""Most boxes; each is a process of about 60 MiB."""
+"""Most boxes; each is a process of about 80 MiB."""
 START = (48.137, 11.575)
 """Where the street begins: latitude and longitude, degrees."""
 STEP_M = 150.0
@@ -48,6 +53,10 @@ LOOK_S = 1.0
 """Seconds between two looks at the fleet."""
 STORY_LINES = 6
 """Events shown below the table."""
+PRELOAD = ("mesh.net.host", "mesh.cli.dev_node", "mesh.demo.scenes")
+"""What every process needs and is slow to import."""
+LABELS = {"camera": "true"}
+"""What the boxes carry that run here; yours has no camera."""
 EXAMPLE = "examples/near_miss.py"
 
 
@@ -81,7 +90,7 @@ def dev(
     with _home(directory) as home:
         typer.echo(f"founding a fleet of {nodes} boxes in {home} …")
         street = trio.run(_found, home, nodes)
-        with Processes(preload=("mesh.net.host", "mesh.cli.dev_node")) as processes:
+        with Processes(preload=PRELOAD) as processes:
             trio.run(_live, processes, street)
 
 
@@ -104,8 +113,9 @@ async def _found(directory: Path, count: int) -> _Street:
     founded = found_authority(directory, listen=f"/ip4/127.0.0.1/tcp/{_free_port()}")
     street = _Street(directory, founded.config, {}, directory / "you.toml")
     sign = partial(ask_or_serve, founded.config)
+    delivered = sha256(delivered_path().read_bytes()).digest()
     await sign(
-        {"do": "approve", "name": "dev", "digest": MODEL, "state": "approved",
+        {"do": "approve", "name": "detector", "digest": delivered, "state": "approved",
          "events": ["traffic.*"], "area": "*"}
     )  # fmt: skip
     port = _free_port()
@@ -133,6 +143,7 @@ async def _found(directory: Path, count: int) -> _Street:
         answer = await sign(request)
         _install(path, name, answer.value["invite"], bootstrap)
         if name != "dev/you":
+            _label(path)
             street.nodes[name] = path
     return street
 
@@ -142,6 +153,12 @@ def _install(path: Path, name: str, data: object, bootstrap: str) -> None:
     addresses = (*invite.addresses, bootstrap)
     whole = Invite(invite.genesis, invite.pin, invite.statements, invite.entries, addresses)
     install_invite(path, whole, name=name)
+
+
+def _label(path: Path) -> None:
+    """Say in a configuration that the box has a camera: rollouts of detectors are for those."""
+    config = msgspec.structs.replace(load_config(path), labels=LABELS)
+    replace_file(path, render_config(config).encode())
 
 
 def _position(place: int) -> list[int]:

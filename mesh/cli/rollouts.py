@@ -87,7 +87,8 @@ def apply(
         typer.echo(f"signed {how} of {path}")
     for note in cast("list[str]", value["notes"]):
         typer.echo(note)
-    typer.echo(f"next: mesh rollout status {value['title']} -w")
+    whose = "" if config is None else f" --config {config}"
+    typer.echo(f"next: mesh rollout status {value['title']} -w{whose}")
 
 
 def diff(
@@ -294,9 +295,9 @@ def explain(
     typer.echo(f"{value['name']}: {value['state']}{seen}")
     slots = cast("list[Row]", value["slots"])
     for row in slots:
-        title = f" {row['title']} ({row['id']})" if row["title"] else ""
+        title = f" {row['title']} ({row['id']}):" if row["title"] else ""
         found = "".join(_found(said) for said in cast("list[Row]", row["said"]))
-        typer.echo(f"{row['slot']}:{title}: {row['why']}{found}")
+        typer.echo(f"{row['slot']}:{title} {row['why']}{found}")
     if not slots:
         typer.echo("no rollout speaks of it: it runs what it was delivered with")
     _say_whose(answer, path)

@@ -14,7 +14,7 @@ from tests.docs.pages import ROOT, Block, blocks
 
 README = blocks("README.md")
 PYTHON = [block for block in README if block.language == "python"]
-MESH = "from mesh.cli import main; main()"
+MESH = "import sys; from mesh.cli import main; sys.exit(main())"
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))
 
 

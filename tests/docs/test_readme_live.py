@@ -15,7 +15,7 @@ from tests.docs.pages import ROOT, blocks
 
 pytestmark = pytest.mark.live
 
-MESH = "from mesh.cli import main; main()"
+MESH = "import sys; from mesh.cli import main; sys.exit(main())"
 FLEET_STANDS_S = 120
 HEARD_S = 60
 ENDED_S = 20

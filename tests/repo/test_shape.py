@@ -21,6 +21,7 @@ LATE_IMPORTERS = {
     "mesh/__init__.py": "public names, when they are first asked for",
     "mesh/choreography/cells.py": "h3, which has no annotations",
     "mesh/cli/artifact.py": "the demo's renderer, which stands beside the command line",
+    "mesh/cli/dev_camera.py": "likewise: the cameras and the models of `mesh dev`",
     "mesh/cli/app.py": "the demo, which stands beside the command line",
     "mesh/node/nursery.py": "what its caller wants loaded before it forks",
 }
