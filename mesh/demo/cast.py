@@ -105,11 +105,10 @@ class Cast:
         )  # fmt: skip
         return self._start(name, principal, workers.box, options)
 
-    def start_node(self, name: str) -> Child:
-        """Start a node that is no box: the authority, the forker's hardware, or a plain one."""
+    def start_node(self, name: str, target: Callable[..., None] = workers.node) -> Child:
+        """Start a node that is no box: a plain one, unless its process is one of its own."""
         principal = self.foundation.principals[name]
-        own = {CENTRE: workers.authority, self.forker: workers.poisoner}
-        return self._start(name, principal, own.get(name, workers.node), str(principal.config))
+        return self._start(name, principal, target, str(principal.config))
 
     def start_accomplice(self, options: AccompliceOptions) -> Child:
         """Start the attackers' process."""
@@ -142,8 +141,9 @@ class Cast:
 
     def start_fleet(self) -> list[str]:
         """Start authority, bootstrap peer, boxes and forker; returns their names."""
-        for name in (CENTRE, BOOTSTRAP, self.forker):
-            self.start_node(name)
+        self.start_node(CENTRE, workers.authority)
+        self.start_node(BOOTSTRAP)
+        self.start_node(self.forker, workers.poisoner)
         for name in self.boxes:
             self.start_box(self.foundation.principals[name], name)
         return [CENTRE, BOOTSTRAP, self.forker, *self.boxes]
