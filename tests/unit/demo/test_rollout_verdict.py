@@ -296,7 +296,7 @@ FLAWS: dict[Callable[[Run], None], list[str]] = {
 }
 
 
-@pytest.mark.parametrize(("flaw", "failed"), FLAWS.items(), ids=lambda value: str(value))
+@pytest.mark.parametrize(("flaw", "failed"), FLAWS.items(), ids=[flaw.__name__ for flaw in FLAWS])
 def test_a_flaw_fails_its_claim(run: Run, flaw: Callable[[Run], None], failed: list[str]) -> None:
     flaw(run)
     assert run.judged() == failed
