@@ -223,6 +223,7 @@ class Box:
             "event": event.id,
             "incident": first or event.id,
             "frame": number,
+            "model": model,
             "grabbed_ns": stamps[Stage.FRAME_GRABBED],
             "inferred_ns": stamps[Stage.INFERRED],
             "sealed_ns": sealed_ns,

@@ -15,7 +15,8 @@ from mesh.demo.claims import Claims
 from mesh.demo.plan import QUIET_FRAMES_FIRST, ScenePlan
 from mesh.demo.processor import processor_ns, stolen_ns, used_ns
 from mesh.demo.reaction_flows import Flows, reaction_flows
-from mesh.demo.reaction_verdict import Outcome, judge_reaction
+from mesh.demo.reaction_verdict import Outcome, judge_models, judge_reaction
+from mesh.demo.release import delivered_digest
 from mesh.demo.scenery import load_truth
 from mesh.demo.scenes.flow import FRAME_S
 from mesh.units import SECOND
@@ -75,6 +76,8 @@ class ReactionAct:
         asked = (*cast.boxes, cast.old_hero) if swapped else cast.boxes
         reports = await cast.ask_all(asked, {"do": "report"})
         self.flows = reaction_flows(reports)
+        approved = await trio.to_thread.run_sync(delivered_digest, cast.model)
+        judge_models(approved, reports, self.claims)
         truths = {box: load_truth(self.truth, box).truth for box in self.plan.cameras}
         judge_reaction(cast.city, self.plan, truths, asked, reports, self.outcome, self.claims)
 

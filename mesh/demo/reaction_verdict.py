@@ -33,7 +33,7 @@ from mesh.demo.reaction_times import (
 from mesh.demo.scenes.culprit import FRAMES_IN_LANE_MIN
 from mesh.demo.scenes.traffic import CLEAR, IN_LANE
 
-__all__ = ["Outcome", "Shown", "judge_reaction", "quiet_frames", "shown_incidents"]
+__all__ = ["Outcome", "Shown", "judge_models", "judge_reaction", "quiet_frames", "shown_incidents"]
 
 MISSED_MAX = 3
 """Incidents of a run that may be missed."""
@@ -122,6 +122,24 @@ def quiet_frames(truth: NDArray[np.int8]) -> int:
     touched = np.concatenate([np.zeros(SPOKEN_FRAMES - 1, bool), truth != CLEAR])
     spoken = np.lib.stride_tricks.sliding_window_view(touched, SPOKEN_FRAMES)
     return int(np.count_nonzero(~spoken.any(axis=1)))
+
+
+def judge_models(approved: bytes, reports: Mapping[str, Report], claims: Claims) -> None:
+    """See that every event was made with the model that was approved last.
+
+    Args:
+        approved: its digest.
+        reports: of those that answered.
+        claims: where the claim is judged.
+    """
+    rows = {box: report_rows(report, "published") for box, report in reports.items()}
+    others = [box for box, made in rows.items() if any(row["model"] != approved for row in made)]
+    claims.check(
+        "by_approved",
+        not others,
+        f"{sum(map(len, rows.values()))} events were made with what was approved last "
+        f"{others or ''}",
+    )
 
 
 def judge_reaction(

@@ -14,7 +14,13 @@ from mesh.demo.city_model import City, ground_distance_m
 from mesh.demo.claims import Claims
 from mesh.demo.expectation import RADIUS_M, expected_reactions, watched_incident
 from mesh.demo.plan import CameraPlan, ScenePlan, plan_scene
-from mesh.demo.reaction_verdict import Outcome, judge_reaction, quiet_frames, shown_incidents
+from mesh.demo.reaction_verdict import (
+    Outcome,
+    judge_models,
+    judge_reaction,
+    quiet_frames,
+    shown_incidents,
+)
 from mesh.demo.scenes import BETWEEN, CLEAR, IN_LANE, IncidentSpec, truth_of
 from mesh.units import MS
 
@@ -308,3 +314,14 @@ def truths_of(plan: ScenePlan) -> Mapping[str, NDArray[np.int8]]:
         box: np.array(truth_of(camera.seed, plan.frames, camera.incidents), np.int8)
         for box, camera in plan.cameras.items()
     }
+
+
+@pytest.mark.parametrize(("model", "failed"), [(b"approved", []), (b"before", ["by_approved"])])
+def test_every_event_is_made_with_what_was_approved_last(model: bytes, failed: list[str]) -> None:
+    claims = Claims(keep_going=True, say=lambda name, held, sentence: None)
+    reports = {
+        "a": {"published": [{"model": b"approved"}, {"model": model}]},
+        "b": {"published": []},
+    }
+    judge_models(b"approved", reports, claims)
+    assert claims.failed == failed
