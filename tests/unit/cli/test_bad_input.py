@@ -91,7 +91,7 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     (("get", "nodes", "-c", "b.toml"), "names no invite"),
     (("dev", "--nodes", "0"), "--nodes 0: expected 1 to 40"),
     (("dev", "--dir", "fleet"), "--dir fleet: expected an empty directory"),
-    (("demo", "--act", "ballet"), "expected trust, reaction or partition"),
+    (("demo", "--act", "ballet"), "expected rollout, trust, reaction or partition"),
 ]
 
 
