@@ -68,15 +68,22 @@ def chain_reaches(replica: Replica, chain: Iterable[Entry], key: bytes) -> bool:
 
 
 def _grant_of(replica: Replica, pair: Pair) -> Entry | None:
-    """Return the counting grant entry of a pair with the highest epoch, if an entry granted it."""
+    """Return the counting grant entry of a pair with the highest epoch, if an entry granted it.
+
+    What counts was parsed when it was folded: of each entry only whom it grants what is looked at,
+    since every hello asks, and a fleet holds as many grants as boxes.
+    """
     best: tuple[int, bytes] | None = None
     found: Entry | None = None
     for entry_id in replica.authority.counting:
         entry = replica.entry(entry_id)
-        grant = parse_grant(entry.body) if entry is not None and entry.kind == "grant" else None
-        if grant is None or (grant.key, grant.name) != pair:
+        if entry is None or entry.kind != "grant":
             continue
-        rank = (-grant.epoch, entry_id)
+        match entry.body:
+            case {"pk": bytes(key), "name": str(name), "epoch": int(epoch)} if pair == (key, name):
+                rank = (-epoch, entry_id)
+            case _:
+                continue
         if best is None or rank < best:
             best, found = rank, entry
     return found

@@ -1,8 +1,10 @@
 """Chains of grants and the entries of an invite: enough to be recognised by who knows the root."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crdt import chains
 from crdt.chains import chain_reaches, grant_chain, invite_entries
 from crdt.entry import Entry, Lane
 from crdt.replica import Offer, Replica
@@ -66,6 +68,18 @@ def test_of_several_grants_the_highest_epoch_is_told() -> None:
         "steward", grant("box", BOX.name, 3, 2, box_of(BOX.name)), after=made["after"]
     )
     assert grant_chain(replica(fleet), BOX)[-1] == again
+
+
+def test_a_hello_parses_no_grant_of_a_fleet_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet, made = world()
+    held = replica(fleet)
+    assert held.authority.current(BOX)
+
+    def parse(_body: object) -> None:
+        raise AssertionError("parsed though it counts: with 500 boxes 500 times a hello")
+
+    monkeypatch.setattr(chains, "parse_grant", parse)
+    assert grant_chain(held, BOX) == (made["steward"], made["box"])
 
 
 def test_an_invite_holds_whole_feeds_of_the_issuers_up_to_the_grants() -> None:
