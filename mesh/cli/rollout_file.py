@@ -17,10 +17,8 @@ is. What travels holds no fraction: shares are parts per million, latencies micr
 milliseconds, each exactly what was written or refused. See docs/rollouts.md.
 """
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,7 +26,8 @@ import msgspec
 from msgspec import Meta
 
 from mesh.cli.options import CommandError
-from mesh.cli.yaml_tree import YAML_SIZE_MAX, Node, YamlError, plain, read_tree
+from mesh.files.form import Filled, Form, MistakeError
+from mesh.files.yaml_tree import YAML_SIZE_MAX, Node
 
 __all__ = [
     "Cohort",
@@ -73,9 +72,9 @@ class RolloutFileError(CommandError):
         line: where it is, from 1.
     """
 
-    def __init__(self, name: str, line: int, column: int, message: str) -> None:
-        super().__init__(f"{name}:{line}:{column}: {message}")
-        self.line = line
+    def __init__(self, mistake: MistakeError) -> None:
+        super().__init__(str(mistake))
+        self.line = mistake.line
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -191,25 +190,16 @@ def parse_rollout_file(data: bytes, name: str) -> RolloutFile:
         RolloutFileError: it is no YAML, or something in it is not what the schema expects.
     """
     try:
-        tree = read_tree(data)
-    except YamlError as error:
-        raise RolloutFileError(name, error.line, error.column, str(error)) from None
-    try:
-        found = msgspec.convert(plain(tree), RolloutFile)
-    except msgspec.ValidationError as error:
-        raise _explained(name, tree, str(error)) from None
-    _check_numbers(name, tree, found.spec)
-    return found
+        filled = _FORM.read(data, name)
+        _check_numbers(filled)
+    except MistakeError as error:
+        raise RolloutFileError(error) from None
+    return filled.value
 
 
 def rollout_schema() -> bytes:
     """Return the JSON Schema (2020-12) of a rollout file, indented."""
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A rollout, as `mesh apply -f` reads it",
-        **msgspec.json.schema(RolloutFile),
-    }
-    return msgspec.json.format(msgspec.json.encode(schema), indent=2)
+    return _FORM.schema("A rollout, as `mesh apply -f` reads it")
 
 
 # ------------------------------------------------------------------------------------ numbers
@@ -222,24 +212,24 @@ def _scaled(text: str | None, scale: int) -> Decimal | None:
     return Decimal(text.strip().lstrip("<>=").strip()) * scale
 
 
-def _check_numbers(name: str, tree: Node, spec: Spec) -> None:
+def _check_numbers(filled: Filled[RolloutFile]) -> None:
     """Refuse stages that do not ascend, soaks beyond measure, and what no whole number stands for.
 
     Raises:
-        RolloutFileError: the first that is wrong.
+        MistakeError: the first that is wrong.
     """
-    below = 0
+    spec, below = filled.value.spec, 0
     for number, stage in enumerate(spec.stages):
         where = f"$.spec.stages[{number}]"
         share = Decimal(str(stage.percent)) * (PPM // 100)
         if share != int(share):
-            raise _wrong(name, tree, f"{where}.percent", "expected at most 4 digits of a fraction")
+            raise filled.wrong(f"{where}.percent", "expected at most 4 digits of a fraction")
         if share <= below:
             told = f"expected more than the {Decimal(below) * 100 / PPM:f} of the stage before"
-            raise _wrong(name, tree, f"{where}.percent", told)
+            raise filled.wrong(f"{where}.percent", told)
         below = int(share)
         if stage.soak_ms > SOAK_S_MAX * 1000:
-            raise _wrong(name, tree, f"{where}.soak", f"expected at most {SOAK_S_MAX // 86_400}d")
+            raise filled.wrong(f"{where}.soak", f"expected at most {SOAK_S_MAX // 86_400}d")
     gate = spec.gate
     for field, text, scale, most in (
         ("min_reports", str(gate.min_reports), PPM, PPM),
@@ -251,18 +241,11 @@ def _check_numbers(name: str, tree: Node, spec: Spec) -> None:
         value = _scaled(text, scale)
         if value is not None and (value > most or value != int(value)):
             told = f"expected at most {most // scale}, in steps of {1 / Decimal(scale):f}"
-            raise _wrong(name, tree, f"$.spec.gate.{field}", told)
+            raise filled.wrong(f"$.spec.gate.{field}", told)
 
 
-# ------------------------------------------------------------------------------------- errors
+# -------------------------------------------------------------------------------------- form
 
-
-_COMPLAINT = re.compile(
-    r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<path>\$[^`]*)`)?", re.DOTALL
-)
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(.*)`")
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 _PARTS: Mapping[str, type[_Part]] = {
     "": RolloutFile,
@@ -303,63 +286,8 @@ _EXPECTED = {
 """What is expected at a path, in a person's words."""
 
 
-def _explained(name: str, tree: Node, complaint: str) -> RolloutFileError:
-    """Return msgspec's complaint with the line and the value that it is about."""
-    match = _COMPLAINT.fullmatch(complaint)
-    assert match is not None, complaint
-    where = (match["path"] or "$") + ("[...]" if match["key"] else "")
-    what = match["what"]
-    node, spelt = _follow(tree, where)
-    shape = re.sub(r"\[[^\]]*\]", "[]", spelt)
-    part = _PARTS.get(shape)
-    unknown, missing = _UNKNOWN.fullmatch(what), _MISSING.fullmatch(what)
-    if part is not None and unknown is not None:
-        line, column = node.keys.get(unknown[1], (node.line, node.column))
-        fields = part.__struct_fields__
-        near = get_close_matches(unknown[1], fields, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(fields)}"
-        return RolloutFileError(
-            name, line, column, f"{spelt or 'the file'} has no field {unknown[1]!r:.60}: {hint}"
-        )
-    if part is not None and missing is not None:
-        field = f"{shape}.{missing[1]}".lstrip(".")
-        told = f"{spelt or 'the file'} lacks {missing[1]}: expected {_EXPECTED[field]}"
-        return RolloutFileError(name, node.line, node.column, told)
-    return _wrong(name, tree, where, f"expected {_EXPECTED.get(shape, what)}")
-
-
-def _wrong(name: str, tree: Node, where: str, told: str) -> RolloutFileError:
-    node, spelt = _follow(tree, where)
-    return RolloutFileError(
-        name, node.line, node.column, f"{spelt or 'the file'} is {_shown(node)}: {told}"
-    )
-
-
-def _shown(node: Node) -> str:
-    if isinstance(node.value, dict):
-        return "a mapping" if node.value else "an empty mapping"
-    if isinstance(node.value, tuple):
-        return f"a list of {len(node.value)}"
-    if node.value is None or isinstance(node.value, bool):
-        return {None: "null", True: "true", False: "false"}[node.value]
-    return f"{node.value!r:.80}"
-
-
-def _follow(tree: Node, where: str) -> tuple[Node, str]:
-    """Return the node at a path such as $.spec.stages[1].percent, and the path as people say it."""
-    node, spelt = tree, ""
-    for step in _STEP.finditer(where):
-        key, index = step.groups()
-        if isinstance(node.value, tuple) and index is not None and index.isdecimal():
-            node, spelt = node.value[int(index)], f"{spelt}[{index}]"
-        elif isinstance(node.value, dict) and index == "...":
-            key = next((key for key, inner in node.value.items() if not _is_label(key, inner)), "")
-            spelt = f"{spelt}[{key!r:.60}]"
-            node = node.value.get(key, node)
-        elif isinstance(node.value, dict) and key in node.value:
-            node, spelt = node.value[key], f"{spelt}.{key}".lstrip(".")
-    return node, spelt
-
-
 def _is_label(key: str, node: Node) -> bool:
     return all(isinstance(text, str) and 1 <= len(text) <= 63 for text in (key, node.value))
+
+
+_FORM = Form(RolloutFile, _PARTS, _EXPECTED, {"spec.cohort.labels": _is_label})

@@ -18,7 +18,7 @@ from mesh.cli.rollout_file import (
     read_rollout_file,
     rollout_schema,
 )
-from mesh.cli.yaml_tree import DEPTH_MAX, YAML_SIZE_MAX, YamlError, plain, read_tree
+from mesh.files.yaml_tree import DEPTH_MAX, YAML_SIZE_MAX, YamlError, plain, read_tree
 
 GOOD = f"""\
 apiVersion: mesh/v1
