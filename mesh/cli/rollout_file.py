@@ -26,6 +26,7 @@ import msgspec
 from msgspec import Meta
 
 from mesh.cli.options import CommandError
+from mesh.files.durations import DURATION, milliseconds
 from mesh.files.form import Filled, Form, MistakeError
 from mesh.files.yaml_tree import YAML_SIZE_MAX, Node
 
@@ -53,8 +54,6 @@ PPM = 1_000_000
 US_PER_MS = 1000
 """Latencies are counted in microseconds."""
 
-_UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_SOAK = r"^\d{1,6}(ms|s|m|h|d)$"
 _AT_LEAST = r"^\s*>=\s*\d{1,9}(\.\d{1,9})?\s*$"
 _AT_MOST = r"^\s*<=\s*\d{1,9}(\.\d{1,9})?\s*$"
 
@@ -85,7 +84,7 @@ class Stage(_Part, frozen=True, kw_only=True):
     """One stage: how much of the cohort, and how long its gate must hold before the next."""
 
     percent: Annotated[float, Meta(gt=0, le=100, description="Of the cohort; strictly ascending.")]
-    soak: Annotated[str, Meta(pattern=_SOAK, examples=["30m"])] = "0s"
+    soak: Annotated[str, Meta(pattern=DURATION, examples=["30m"])] = "0s"
 
     @property
     def share_ppm(self) -> int:
@@ -95,8 +94,7 @@ class Stage(_Part, frozen=True, kw_only=True):
     @property
     def soak_ms(self) -> int:
         """Its soak, milliseconds."""
-        digits = self.soak.rstrip("mshd")
-        return int(digits) * _UNITS_MS[self.soak.removeprefix(digits)]
+        return milliseconds(self.soak)
 
 
 class Gate(_Part, frozen=True, kw_only=True):

@@ -1,0 +1,207 @@
+"""The world of a scenario: where its steps happen, and what checkers see of it.
+
+`World` is the seam. The simulator is one world; real processes can be another, and the same
+scenario, checkers and results serve both. A world decides nothing about what must hold.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
+from typing import Protocol
+
+from crdt.entry import Entry
+from crdt.standing import Authority
+from mesh.choreography.reactions import Disc, Interest
+from mesh.mind.statistics import MindStatistics
+from mesh.testing.fleet import Fleet, FleetBox
+from mesh.testing.near_miss import NEAR_MISS
+from mesh.testing.scenario import FleetPlan, Step
+from mesh.testing.scenario_deeds import Deeds
+from mesh.testing.sight import Delivered, Sight
+from mesh.testing.simulated_node import SimulatedNode
+from mesh.units import SECOND
+
+__all__ = ["SimulatedWorld", "World"]
+
+LISTENING_S = 5.0
+"""Virtual seconds after which everybody knows who listens to what: there a scenario begins."""
+
+
+class World(Protocol):
+    """Where a scenario happens."""
+
+    @property
+    def now_s(self) -> float:
+        """Seconds since the fleet stood."""
+        ...
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
+
+    def perform(self, step: Step) -> None:
+        """Do what a step says, `run` and `settle` apart.
+
+        Raises:
+            ScenarioError: it cannot be done now.
+        """
+        ...
+
+    def look(self, step: str, *, is_last: bool = False) -> Sight:
+        """Return what there is to see; `step` was just done, empty between two steps."""
+        ...
+
+    def told(self) -> tuple[Mapping[str, int], str]:
+        """Return what was counted, and a digest that is equal for equal runs; empty for none."""
+        ...
+
+
+class _Box:
+    """A simulated box, as one look sees it."""
+
+    def __init__(self, name: str, box: FleetBox, *, is_honest: bool) -> None:
+        self.name = name
+        self.key = box.node.public
+        self.is_up = box.node.mind is not None
+        self.is_honest = is_honest
+        self._box = box
+
+    @property
+    def authority(self) -> Authority:
+        return self._box.mind.replica.authority
+
+    @property
+    def seen(self) -> Collection[bytes]:
+        return self._box.mind.presence.seen
+
+    @cached_property
+    def statistics(self) -> MindStatistics:
+        return self._box.mind.statistics()
+
+    def entries(self) -> Iterator[Entry]:
+        return self._box.mind.replica.entries()
+
+
+class SimulatedWorld:
+    """A simulated fleet that stands, whose boxes listen around themselves.
+
+    Args:
+        plan: the fleet.
+        seed: decides everything.
+    """
+
+    def __init__(self, plan: FleetPlan, seed: int) -> None:
+        self.fleet = Fleet(boxes=plan.boxes, seed=seed, latency_ms=plan.latency_ms, loss=plan.loss)
+        self.fleet.stand()
+        self.deeds = Deeds(self.fleet)
+        self._listen_m = plan.listen_m
+        self._lives: dict[bytes, int] = {}
+        self._heard: list[Delivered] = []
+        self._counted: dict[tuple[bytes, int], Counter[str]] = {}
+        self._looked_s = 0.0
+        self._attend()
+        self.deeds.begin(after_s=LISTENING_S)
+
+    @property
+    def now_s(self) -> float:
+        """Virtual seconds since the fleet stood."""
+        return self.deeds.now_s
+
+    def advance(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self.deeds.advance(seconds)
+
+    def perform(self, step: Step) -> None:
+        """Do what a step says."""
+        self._count()  # what is crashed now will not tell its counts any more
+        self.deeds.perform(step)
+        self._attend()
+
+    def look(self, step: str, *, is_last: bool = False) -> Sight:
+        """Return what there is to see."""
+        self._attend()
+        self._count()
+        deeds, heard = self.deeds, self._heard
+        self._heard = []
+        passed_s, self._looked_s = self.now_s - self._looked_s, self.now_s
+        deeds.counts["cut_ms"] += round(passed_s * 1000) if deeds.cuts else 0
+        deeds.counts["deliveries"] += len(heard)
+        now_ns = self.fleet.simulation.now_ns
+        sight = Sight(
+            now_s=self.now_s,
+            step=step,
+            is_last=is_last,
+            is_whole=not deeds.cuts,
+            is_idle=deeds.is_idle,
+            calm_s=(now_ns - deeds.disturbed_ns) / SECOND,
+            boxes=[
+                _Box(name, box, is_honest=box.node.public not in deeds.turned)
+                for name, box in self.fleet.boxes.items()
+            ],
+            deliveries=heard,
+            facts=deeds.facts,
+            spoken=deeds.spoken,
+        )
+        views = {box.authority for box in sight.members}
+        deeds.counts["differed_ms"] += round(passed_s * 1000) if len(views) > 1 else 0
+        return sight
+
+    def told(self) -> tuple[Mapping[str, int], str]:
+        """Return what was counted, and the trace."""
+        total = Counter(self.deeds.counts)
+        total["seconds_cut"] = total.pop("cut_ms", 0) // 1000
+        total["views_differed_s"] = total.pop("differed_ms", 0) // 1000
+        total["frames"] = self.fleet.simulation.frames
+        for counted in self._counted.values():
+            total.update(counted)
+        return {name: total[name] for name in sorted(total)}, self.fleet.simulation.trace
+
+    # ------------------------------------------------------------------------- the boxes' apps
+
+    def _attend(self) -> None:
+        """Start the application of every box that has started since."""
+        for name, box in self.fleet.boxes.items():
+            node = box.node
+            if node.mind is not None and self._lives.get(node.public) != node.life:
+                self._lives[node.public] = node.life
+                self._listen(name, box)
+
+    def _listen(self, name: str, box: FleetBox) -> None:
+        place = box.mind.views.places.get(box.name)
+        if place is None or not self._listen_m:
+            return
+        simulation, mind = self.fleet.simulation, box.mind
+        number = mind.speaking.subscribe(
+            Interest(NEAR_MISS, within=Disc(*place.degrees, self._listen_m))
+        )
+        simulation.perform(box.node, mind.listen(simulation.instant(box.node)))
+
+        def heard(node: SimulatedNode) -> None:
+            now = simulation.instant(node)
+            while node.mind is not None:
+                delivery = node.mind.speaking.take(number, now)
+                if delivery is None:
+                    return
+                decision = node.mind.speaking.request(delivery, now)
+                known = self._name_of(node, name)
+                self._heard.append(Delivered(self.now_s, known, delivery.event, decision))
+
+        box.node.heard = heard
+
+    def _name_of(self, node: SimulatedNode, name: str) -> str:
+        """A box whose hardware was replaced since is called otherwise."""
+        box = self.fleet.boxes.get(name)
+        if box is not None and box.node is node:
+            return name
+        return next(each for each, held in self.fleet.boxes.items() if held.node is node)
+
+    def _count(self) -> None:
+        for box in self.fleet.boxes.values():
+            if box.node.mind is not None:
+                told = box.node.mind.statistics()
+                counted = Counter(
+                    {f"refused.{why}": n for why, n in told.admission.refused.items()}
+                )
+                counted["entries_exchanged"] = told.facts.accepted + told.sync.entries_added
+                counted["requests"] = told.reactions.requests["make"]
+                self._counted[box.node.public, box.node.life] = counted

@@ -1,0 +1,119 @@
+"""The runner: what a result says, and that a scenario in which nothing happened fails."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from mesh.testing.checkers import Breach
+from mesh.testing.runner import run_scenario, to_json
+from mesh.testing.sight import Sight
+from tests.sim.playing import play, scenario
+
+
+class Own:
+    """A checker as a user writes it: nobody may be down."""
+
+    subject = 0
+
+    def look(self, sight: Sight):
+        for box in sight.boxes:
+            self.subject += 1
+            if not box.is_up:
+                yield Breach(box.name, "it is down")
+
+
+def test_an_own_checker_is_told_when_and_who():
+    found = play(scenario("run: 2s\ncrash: south/box-1\nrun: 2s", "Own"), Own)
+    assert found.word == "broken"
+    finding = found.invariants["Own"]
+    assert (finding.word, finding.at_s, finding.who) == ("broken", 2.0, "south/box-1")
+    assert found.sentences == ["Own broken: at 2.0 s, south/box-1: it is down"]
+
+
+def test_a_scenario_in_which_nothing_happened_is_vacuous():
+    quiet = play(scenario("run: 3s", "Own", expect="{seconds_cut: 2, refused: {stale: 1}}"), Own)
+    assert (quiet.word, quiet.invariants["Own"].word) == ("vacuous", "held")
+    assert quiet.sentences == [
+        "expected seconds_cut ≥ 2, there were 0",
+        "expected refused.stale ≥ 1, there were 0",
+    ]
+    assert to_json([quiet])["ok"] is False
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        ("heal: river", "step 1 (heal) at 0.0 s: heal river: no such cut stands; there is none"),
+        ("crash: centre\ncrash: centre", "step 2 (crash) at 0.0 s: crash centre: none of them is"),
+        ("restart: centre", "restart centre: none of them is down"),
+        ("crash: nobody", "nobody is called 'nobody': there are centre, north/steward"),
+        ("revoke: {name: nobody}", "nobody is held by nobody: expected one of"),
+        ("crash: centre\nput: {key: a, value: 1}", "step 2 (put) at 0.0 s: centre is down"),
+        ("publish: {who: centre}\nrun: 1s", "centre stands nowhere: only boxes publish"),
+        ("cut: {side: centre}\nsettle: 1s", "a cut stands: heal it, or run instead of settling"),
+        ("settle: 5s\nat: 5s\nrun: 1s", ""),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(steps: str, told: str):
+    lines = steps.replace("at: 5s\nrun: 1s", "{at: 5s, run: 1s}")
+    found = play(scenario(lines, "Own"), Own)
+    if told:
+        assert found.word == "broken"
+    assert told in found.trouble
+
+
+def test_the_time_of_a_step_is_kept():
+    times: list[tuple[str, float]] = []
+
+    def watch(sight: Sight) -> None:
+        if sight.step:
+            times.append((sight.step, round(sight.now_s, 3)))
+
+    steps = "run: 1500ms\n{at: 4s, put: {key: a, value: 1}}\nsettle: 9s\n{at: 20s, run: 1s}"
+    found = play(scenario(steps, "Own"), Own, watch=watch)
+    assert times == [("run", 1.5), ("put", 4.0), ("settle", 4.1), ("run", 21.0)]
+    assert found.virtual_s == 21.0
+
+
+def test_checkers_look_at_each_second_and_after_each_step():
+    looks: Counter[str] = Counter()
+    play(scenario("run: 3s\ncrash: centre", "Own"), Own, watch=lambda s: looks.update([s.step]))
+    assert looks == {"": 4, "run": 1, "crash": 1}
+
+
+STORY = scenario(
+    """
+    publish: {who: "*/box-*", count: 3}
+    run: 2s
+    crash: south/box-1
+    run: 3s
+    restart: south/box-1
+    run: 20s
+    settle: 30s
+    """,
+    "LivenessAfterHeal",
+    expect="{deliveries: 3, crashes: 1, requests: 3, published: 4}",
+)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_another():
+    first, again, other = (play(STORY, seed=seed) for seed in (3, 3, 4))
+    assert first.word == again.word == other.word == "held"
+    assert (first.trace, first.counts) == (again.trace, again.counts)
+    assert first.trace != other.trace
+
+
+def test_results_are_written_as_json():
+    result = run_scenario(STORY)
+    written = json.loads(json.dumps(to_json([result])))
+    assert written["ok"] is True
+    (row,) = written["scenarios"]
+    assert (row["name"], row["verdict"]) == ("short", "held")
+    assert row["invariants"] == {"LivenessAfterHeal": "held"}
+    assert row["counts"]["crashes"] == 1
+    assert row["counts"]["alive_again_s"] < 30
+    assert row["trace"] == result.trace
+    assert row["seconds"] > 0
+    assert to_json([])["ok"] is False, "who ran nothing has shown nothing"
+    assert result.speed > 1
