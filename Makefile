@@ -6,7 +6,7 @@ UV := .tools/bin/uv
 RUN := $(UV) run --locked
 ARGS ?=
 
-.PHONY: demo test check sabotage mutants bench format train clean
+.PHONY: demo test check sabotage mutants bench scenarios format train clean
 
 demo: $(UV)
 	$(RUN) mesh demo $(ARGS)
@@ -28,6 +28,9 @@ mutants: $(UV)
 
 bench: $(UV)
 	$(RUN) --group bench python bench/reaction.py $(ARGS)
+
+scenarios: $(UV)
+	$(RUN) mesh sim run $(ARGS)
 
 format: $(UV)
 	$(RUN) --group dev ruff format .

@@ -18,10 +18,11 @@ from identity.errors import IdentityError
 from inference.errors import InferenceError
 from mesh.choreography.cells import CellError
 from mesh.choreography.event import EventError
-from mesh.cli import artifact, authority, box, dev, nodes, rollouts
+from mesh.cli import artifact, authority, box, dev, nodes, rollouts, sim
 from mesh.cli.logs import configure_logging
 from mesh.cli.options import CommandError
 from mesh.config import ConfigError
+from mesh.files.form import MistakeError
 from mesh.mind.writing import WriteError
 from mesh.net.errors import NetworkError
 from mesh.node.control import ControlError
@@ -50,6 +51,7 @@ _EXPECTED = (
     FactFailedError,
     IdentityError,
     InferenceError,
+    MistakeError,
     NetworkError,
     NodeError,
     OSError,
@@ -72,6 +74,7 @@ app.add_typer(authority.app, name="authority")
 app.add_typer(box.app, name="box")
 app.add_typer(nodes.app, name="get")
 app.add_typer(rollouts.app, name="rollout")
+app.add_typer(sim.app, name="sim")
 app.command()(rollouts.apply)
 app.command()(box.bootstrap)
 app.command()(dev.dev)

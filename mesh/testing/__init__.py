@@ -1,1 +1,68 @@
-"""To be written."""
+"""A fleet in virtual time, to be broken on purpose: towns, scenarios, and what must hold.
+
+    from mesh.testing import Fleet
+
+    fleet = Fleet(boxes=8, seed=1)
+    fleet.stand()
+
+See docs/scenarios.md. What a name needs is imported when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mesh.testing.checkers import Breach, Checker
+    from mesh.testing.checkers.registry import CHECKERS
+    from mesh.testing.fleet import Fleet, FleetBox, FleetError
+    from mesh.testing.runner import Result, run_scenario
+    from mesh.testing.scenario import Scenario, ScenarioFileError, parse_scenario
+    from mesh.testing.scenario_library import library, read_scenario
+    from mesh.testing.scenario_world import SimulatedWorld, World
+    from mesh.testing.sight import Sight
+
+__all__ = [
+    "CHECKERS",
+    "Breach",
+    "Checker",
+    "Fleet",
+    "FleetBox",
+    "FleetError",
+    "Result",
+    "Scenario",
+    "ScenarioFileError",
+    "Sight",
+    "SimulatedWorld",
+    "World",
+    "library",
+    "parse_scenario",
+    "read_scenario",
+    "run_scenario",
+]
+
+_HOMES = {
+    "CHECKERS": "mesh.testing.checkers.registry",
+    "Breach": "mesh.testing.checkers",
+    "Checker": "mesh.testing.checkers",
+    "Fleet": "mesh.testing.fleet",
+    "FleetBox": "mesh.testing.fleet",
+    "FleetError": "mesh.testing.fleet",
+    "Result": "mesh.testing.runner",
+    "Scenario": "mesh.testing.scenario",
+    "ScenarioFileError": "mesh.testing.scenario",
+    "Sight": "mesh.testing.sight",
+    "SimulatedWorld": "mesh.testing.scenario_world",
+    "World": "mesh.testing.scenario_world",
+    "library": "mesh.testing.scenario_library",
+    "parse_scenario": "mesh.testing.scenario",
+    "read_scenario": "mesh.testing.scenario_library",
+    "run_scenario": "mesh.testing.runner",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mesh.testing' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

@@ -7,6 +7,7 @@
 Only `held` is well. Checkers look after each step and after each virtual second.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +20,14 @@ from mesh.testing.scenario_deeds import ScenarioError
 from mesh.testing.scenario_world import SimulatedWorld, World
 from mesh.testing.sight import Sight, agreement
 
-__all__ = ["Finding", "Result", "Word", "run_scenario", "to_json"]
+__all__ = ["Finding", "Result", "Word", "replay", "run_scenario", "to_json"]
 
 LOOK_S = 1.0
 """Virtual seconds between two looks."""
 WRITTEN_S = 0.1
 """Virtual seconds after which what was just written is on its way; until then views agree."""
+EPSILON_S = 1e-9
+"""Less than a nanosecond is no time left."""
 
 Word = Literal["held", "broken", "vacuous"]
 
@@ -83,6 +86,10 @@ class Result:
         return [*([self.trouble] if self.trouble else []), *told, *self.missing]
 
 
+class _Reached(Exception):  # noqa: N818  (no error: the moment that was asked for)
+    """A replay is where it was to end."""
+
+
 @dataclass(slots=True)
 class _Run:
     """A scenario on its way."""
@@ -90,6 +97,7 @@ class _Run:
     world: World
     checkers: Mapping[str, Checker]
     watch: Callable[[Sight], None]
+    until_s: float = math.inf
     broken: dict[str, Finding] = field(default_factory=dict[str, Finding])
 
     def play(self, scenario: Scenario) -> str:
@@ -97,6 +105,8 @@ class _Run:
         for number, step in enumerate(scenario.steps):
             try:
                 self._do(step)
+            except _Reached:
+                return ""
             except ScenarioError as error:
                 return f"step {number + 1} ({step.verb}) at {self.world.now_s:.1f} s: {error}"
         self.look("", is_last=True)
@@ -118,21 +128,28 @@ class _Run:
 
     def pass_time(self, length_s: float) -> None:
         end_s = self.world.now_s + length_s
-        while (left_s := end_s - self.world.now_s) > 1e-9:
-            self.world.advance(min(LOOK_S, left_s))
+        while (left_s := end_s - self.world.now_s) > EPSILON_S:
+            self._advance(left_s)
             self.look("")
+
+    def _advance(self, most_s: float) -> None:
+        """Let time pass up to the next look, and not beyond the end of a replay."""
+        left_s = self.until_s - self.world.now_s
+        if left_s <= EPSILON_S:
+            raise _Reached
+        self.world.advance(min(LOOK_S, most_s, left_s))
 
     def settle(self, most_s: float) -> None:
         """Wait until all who are well agree, at most so long; whether they do a checker says."""
         end_s = self.world.now_s + most_s
         self.pass_time(min(WRITTEN_S, most_s))
-        while end_s - self.world.now_s > 1e-9:
+        while end_s - self.world.now_s > EPSILON_S:
             sight = self.look("")
             if not sight.is_whole:
                 raise ScenarioError("a cut stands: heal it, or run instead of settling")
             if sight.is_idle and agreement(sight.members):
                 return
-            self.world.advance(min(LOOK_S, end_s - self.world.now_s))
+            self._advance(end_s - self.world.now_s)
 
     def look(self, step: str, *, is_last: bool = False) -> Sight:
         sight = self.world.look(step, is_last=is_last)
@@ -189,6 +206,14 @@ def run_scenario(
         virtual_s=world.now_s,
         wall_s=time.monotonic() - began_s,
     )
+
+
+def replay(
+    scenario: Scenario, *, until_s: float, seed: int | None = None
+) -> tuple[SimulatedWorld, str]:
+    """Run a scenario up to a moment; returns its world, and why a step could not be done."""
+    world = SimulatedWorld(scenario.fleet, scenario.seed if seed is None else seed)
+    return world, _Run(world, {}, lambda _sight: None, until_s).play(scenario)
 
 
 def to_json(results: Sequence[Result]) -> dict[str, object]:

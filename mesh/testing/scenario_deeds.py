@@ -190,7 +190,7 @@ class Deeds:
         self._wrote(grant.by, self.fleet.box(grant.by).grant(key, grant.name))
 
     def _put(self, put: sc.Put) -> None:
-        body = {"key": put.key, "value": put.value, "supersedes": []}
+        body: dict[str, object] = {"key": put.key, "value": put.value, "supersedes": []}
         self._wrote(put.by, self.fleet.box(put.by).write("put", body))
 
     # ------------------------------------------------------------------------------- boxes

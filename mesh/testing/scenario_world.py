@@ -6,7 +6,6 @@ scenario, checkers and results serve both. A world decides nothing about what mu
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from functools import cached_property
 from typing import Protocol
 
 from crdt.entry import Entry
@@ -65,6 +64,7 @@ class _Box:
         self.is_up = box.node.mind is not None
         self.is_honest = is_honest
         self._box = box
+        self._statistics: MindStatistics | None = None
 
     @property
     def authority(self) -> Authority:
@@ -74,9 +74,11 @@ class _Box:
     def seen(self) -> Collection[bytes]:
         return self._box.mind.presence.seen
 
-    @cached_property
+    @property
     def statistics(self) -> MindStatistics:
-        return self._box.mind.statistics()
+        if self._statistics is None:
+            self._statistics = self._box.mind.statistics()
+        return self._statistics
 
     def entries(self) -> Iterator[Entry]:
         return self._box.mind.replica.entries()

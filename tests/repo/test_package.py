@@ -21,7 +21,7 @@ def test_importing_mesh_loads_nothing_heavy():
     assert len(ours) <= 4, f"`import mesh` is to stay under 60 ms; it reaches:{listing(ours)}"
 
 
-@pytest.mark.parametrize("package", ["mesh", "inference"])
+@pytest.mark.parametrize("package", ["mesh", "mesh.testing", "inference"])
 def test_every_public_name_arrives_when_asked_for(package: str):
     script = f"import {package} as p; print(*(n for n in p.__all__ if getattr(p, n) is None))"
     asked = run_python("-c", script)

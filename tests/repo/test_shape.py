@@ -23,6 +23,7 @@ LATE_IMPORTERS = {
     "mesh/cli/artifact.py": "the demo's renderer, which stands beside the command line",
     "mesh/cli/dev_camera.py": "likewise: the cameras and the models of `mesh dev`",
     "mesh/cli/app.py": "the demo, which stands beside the command line",
+    "mesh/testing/__init__.py": "public names, when they are first asked for",
     "mesh/node/nursery.py": "what its caller wants loaded before it forks",
 }
 """May import by a computed name; everywhere else that would slip past the import contracts."""

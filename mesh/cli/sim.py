@@ -1,0 +1,149 @@
+"""`mesh sim`: scenarios in virtual time, each judged by its invariants."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.status import Status
+from rich.table import Table
+
+from mesh.cli.nodes import console
+from mesh.cli.options import CommandError
+from mesh.testing.mind_page import describe_box
+from mesh.testing.runner import Result, replay, run_scenario, to_json
+from mesh.testing.scenario import Scenario, scenario_schema
+from mesh.testing.scenario_library import library, read_scenario
+from mesh.testing.sight import Sight
+
+__all__ = ["app"]
+
+SEED_MAX = 1 << 32
+"""Seeds are below it."""
+BROKEN = 1
+"""Exit code where a scenario did not hold."""
+COLOURS = {"held": "green", "broken": "red", "vacuous": "yellow"}
+
+app = typer.Typer(no_args_is_help=True, help="Run scenarios on a simulated fleet.")
+
+Seed = Annotated[int | None, typer.Option(help="Instead of the scenario's own.")]
+
+
+@app.command()
+def run(
+    files: Annotated[
+        list[str] | None, typer.Argument(help="Files or names of `mesh sim list`; all of those.")
+    ] = None,
+    seed: Seed = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the results there.")
+    ] = None,
+) -> int:
+    """Run scenarios; fails when an invariant does not hold, or nothing happened."""
+    _check_seed(seed)
+    scenarios = [_read(file) for file in files or library()]
+    results = [_run(scenario, seed) for scenario in scenarios]
+    shown = console()
+    shown.print(_table(results))
+    for result in results:
+        for sentence in result.sentences:
+            shown.print(f"{result.scenario.name}: {sentence}", soft_wrap=True, markup=False)
+    written = to_json(results)
+    if json_file is not None:
+        json_file.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    return 0 if written["ok"] else BROKEN
+
+
+@app.command("list")
+def list_scenarios() -> None:
+    """List the scenarios that come along."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("NAME", "BOXES", "STEPS", "WHY"):
+        table.add_column(heading, no_wrap=heading != "WHY")
+    for path in library().values():
+        scenario = read_scenario(path)
+        counts = (str(scenario.fleet.boxes), str(len(scenario.steps)))
+        table.add_row(scenario.name, *counts, scenario.why)
+    console().print(table)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    typer.echo(scenario_schema().decode())
+
+
+@app.command("replay")
+def replay_scenario(
+    file: Annotated[str, typer.Argument(help="A file or a name of `mesh sim list`.")],
+    until: Annotated[float, typer.Option(help="Virtual seconds since the fleet stood.")],
+    node: Annotated[str, typer.Option(help="Whose mind to show, as south/box-1.")],
+    seed: Seed = None,
+) -> None:
+    """Run a scenario up to a moment, and show what a box holds and sees then."""
+    _check_seed(seed)
+    world, trouble = replay(_read(file), until_s=until, seed=seed)
+    boxes = world.fleet.boxes
+    if node not in boxes:
+        raise CommandError(f"--node {node!r:.60}: expected one of {', '.join(boxes)}")
+    typer.echo(f"{world.now_s:.1f} s after the fleet stood{f'; {trouble}' if trouble else ''}")
+    for line in describe_box(world.fleet, node):
+        typer.echo(line)
+
+
+def _check_seed(seed: int | None) -> None:
+    if seed is not None and not 0 <= seed < SEED_MAX:
+        raise CommandError(f"--seed {seed}: expected 0 to {SEED_MAX - 1}")
+
+
+def _read(file: str) -> Scenario:
+    path = library().get(file)
+    if path is None and not Path(file).exists():
+        known = ", ".join(library())
+        raise CommandError(f"{file} is no file: expected one, or a name of the library: {known}")
+    return read_scenario(path or Path(file))
+
+
+def _run(scenario: Scenario, seed: int | None) -> Result:
+    """Run one scenario; at a terminal, show how far it is."""
+    shown = console()
+    with Status(f"{scenario.name} …", console=shown) as status:
+        result = run_scenario(scenario, seed=seed, watch=_watcher(scenario, status))
+    colour = COLOURS[result.word]
+    shown.print(
+        f"[{colour}]{result.word:<8}[/{colour}] {scenario.name}: {result.virtual_s:.0f} virtual "
+        f"seconds in {result.wall_s:.1f} s, {result.speed:.0f} times as fast"
+    )
+    return result
+
+
+def _watcher(scenario: Scenario, status: Status) -> Callable[[Sight], None]:
+    def watch(sight: Sight) -> None:
+        up = sum(box.is_up for box in sight.boxes)
+        cut = "" if sight.is_whole else ", cut"
+        status.update(f"{scenario.name}: {sight.now_s:.0f} s, {up} boxes up{cut}")
+
+    return watch
+
+
+def _table(results: Sequence[Result]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("SCENARIO", "VERDICT", "BOXES", "VIRTUAL", "SPEED", "INVARIANTS", "TRACE"):
+        table.add_column(heading, no_wrap=heading != "INVARIANTS")
+    for result in results:
+        colour = COLOURS[result.word]
+        found = (
+            f"[{COLOURS[each.word]}]{name}[/{COLOURS[each.word]}]"
+            for name, each in result.invariants.items()
+        )
+        table.add_row(
+            result.scenario.name,
+            f"[{colour}]{result.word}[/{colour}]",
+            str(result.scenario.fleet.boxes),
+            f"{result.virtual_s:.0f} s",
+            f"{result.speed:.0f}x",
+            " ".join(found),
+            result.trace[:12],
+        )
+    return table

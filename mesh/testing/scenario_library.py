@@ -1,0 +1,28 @@
+"""The scenarios that come with the library, and reading of others."""
+
+from pathlib import Path
+
+from mesh.files.yaml_tree import YAML_SIZE_MAX
+from mesh.testing.checkers.registry import CHECKERS
+from mesh.testing.scenario import Scenario, parse_scenario
+
+__all__ = ["library", "read_scenario"]
+
+HOME = Path(__file__).with_name("scenarios")
+
+
+def library() -> dict[str, Path]:
+    """Return the file of every scenario that comes along, by its name, sorted."""
+    return {path.stem: path for path in sorted(HOME.glob("*.yaml"))}
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Return the scenario in a file.
+
+    Raises:
+        OSError: it cannot be read.
+        ScenarioFileError: it is no YAML, or something in it is not what was expected.
+    """
+    with path.open("rb") as file:
+        data = file.read(YAML_SIZE_MAX + 1)
+    return parse_scenario(data, str(path), checkers=tuple(CHECKERS))

@@ -1,0 +1,40 @@
+"""The page about scenarios: its example is one, its checkers are those that there are."""
+
+import re
+
+from mesh.testing import CHECKERS, parse_scenario
+from mesh.testing.scenario import Expect, Step
+from tests.docs.pages import ROOT, blocks
+
+PAGE = "docs/scenarios.md"
+TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
+
+
+def test_the_example_is_a_scenario():
+    (example,) = [block for block in blocks(PAGE) if block.language == "yaml"]
+    scenario = parse_scenario(example.code.encode(), PAGE, checkers=tuple(CHECKERS))
+    assert scenario.name == "stolen-box"
+
+
+def test_each_checker_has_its_paragraph():
+    assert set(re.findall(r"^\*\*(\w+)\.\*\*", TEXT, re.MULTILINE)) == set(CHECKERS)
+
+
+def test_each_step_and_each_count_is_told():
+    steps = set(Step.__struct_fields__) - {"at"}
+    assert steps <= set(re.findall(r"`(\w+): ", TEXT))
+    told = re.findall(r"`(\w+)`", TEXT)
+    assert set(Expect.__struct_fields__) <= set(told)
+
+
+def test_the_own_checker_of_the_page_can_be_used():
+    (own,) = [block for block in blocks(PAGE) if block.language == "python"]
+    names: dict[str, object] = {}
+    exec(compile(own.code, own.where, "exec", dont_inherit=True), names)
+    text = (
+        "name: own\nwhy: a test\nfleet: {boxes: 2}\nsteps: [{run: 2s}, {crash: centre}, {run: 2s}]"
+        "\ninvariants: [NobodyIsAlone]\nexpect: {crashes: 1}\n"
+    )
+    checkers = {"NobodyIsAlone": names["NobodyIsAlone"]}
+    scenario = parse_scenario(text.encode(), PAGE, checkers=("NobodyIsAlone",))
+    assert names["run_scenario"](scenario, checkers=checkers).word == "held"
