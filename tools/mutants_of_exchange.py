@@ -314,10 +314,10 @@ EVENTS = (
         (
             Change(
                 "mesh/coordination/trust.py",
-                "        reason = _not_current(standing)\n        if standing is None",
+                "        reason = refusal_of(standing)\n        if standing is None",
                 "        others = [self._authority.standings[p] for p in"
                 " self._authority.pairs_of(key)]\n"
-                "        reason = _not_current(standing)\n"
+                "        reason = refusal_of(standing)\n"
                 "        if standing is not None and any(one.current for one in others):\n"
                 "            reason = None\n"
                 "        if standing is None",

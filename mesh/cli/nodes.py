@@ -41,6 +41,8 @@ def nodes(
     path = config or only_config()
     answer = trio.run(ask_or_serve, path, {"do": "nodes"})
     rows = cast("list[Row]", answer.value["nodes"])
+    if answer.value["warning"]:
+        typer.echo(f"warning: {answer.value['warning']}", err=True)
     if output == "json":
         typer.echo(json.dumps(rows, indent=2))
         return

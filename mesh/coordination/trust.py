@@ -31,6 +31,7 @@ __all__ = [
     "Refused",
     "Trust",
     "TrustView",
+    "refusal_of",
 ]
 
 ANSWERS_MAX = 4096
@@ -200,7 +201,7 @@ class Trust:
         self, key: bytes, name: str, event_type: str, cell: bytes, model: bytes | None
     ) -> Answer:
         standing = self._authority.standings.get(Pair(key, name))
-        reason = _not_current(standing)
+        reason = refusal_of(standing)
         if standing is None or reason is not None:
             return Answer(reason, f"pair={key.hex()[:12]} {name}")
         typed = [
@@ -235,13 +236,13 @@ class Trust:
         if any(standing.current for standing in standings):
             return PeerSort(PeerClass.MEMBER)
         if standings:
-            return PeerSort(PeerClass.KNOWN, _not_current(standings[0]))
+            return PeerSort(PeerClass.KNOWN, refusal_of(standings[0]))
         if self._view.is_known_author(key):
             return PeerSort(PeerClass.KNOWN, Refused.NOT_GRANTED)
         return PeerSort(PeerClass.STRANGER, Refused.UNKNOWN_AUTHOR)
 
 
-def _not_current(standing: Standing | None) -> Refused | None:
+def refusal_of(standing: Standing | None) -> Refused | None:
     """The first reason why a pair is not current, or None if it is."""
     if standing is None:
         return Refused.NOT_GRANTED

@@ -11,6 +11,7 @@ from mesh.node.issuing import issuing_verbs
 from mesh.node.listing import Sight, list_nodes
 from mesh.node.node import Node
 from mesh.node.rolling import rollout_verbs
+from mesh.node.sentences import displaced_sentence
 from mesh.node.shelf import NodeShelf
 from mesh.node.shell import read_clocks
 from mesh.orchestration.describing import Watch
@@ -43,7 +44,8 @@ class _NodeSigner:
 def node_verbs(node: Node) -> dict[str, Verb]:
     """Return the verbs of a node's console: nodes, what an authority signs, and rollouts.
 
-    `nodes` answers {nodes: [row…], me: name}; a row is described in `mesh.node.listing`.
+    `nodes` answers {nodes: [row…], me: name, warning: sentence or ""}; a row is described in
+    `mesh.node.listing`, and the warning says that the node itself counts no more.
     """
 
     async def nodes(request: Mapping[str, Value]) -> Mapping[str, object]:
@@ -56,7 +58,11 @@ def node_verbs(node: Node) -> dict[str, Verb]:
             dark=presence.dark,
             heard_ns=mind.heard_ns,
         )
-        return {"me": node.name, "nodes": list_nodes(mind.replica, read_clocks(), sight)}
+        return {
+            "me": node.name,
+            "nodes": list_nodes(mind.replica, read_clocks(), sight),
+            "warning": displaced_sentence(mind.displaced) if mind.displaced else "",
+        }
 
     signer = _NodeSigner(node)
     rolling = rollout_verbs(
