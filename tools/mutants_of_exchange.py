@@ -20,6 +20,7 @@ TRUST = "tests/unit/coordination/test_trust.py"
 ROUTER = "tests/unit/gossip/test_router.py"
 CONTROL = "tests/unit/gossip/test_control.py"
 DELIVERY = "tests/laws/test_gossip_delivery.py"
+HEEDING = "tests/unit/mind/test_heeding.py"
 FACTS = "tests/unit/mind/test_facts.py"
 
 KNOWN = "crdt/known.py"
@@ -290,11 +291,41 @@ EVENTS = (
         (
             Change(
                 "mesh/coordination/trust.py",
-                "            return self._model(event_type, cell, model)\n",
-                "            return _YES\n",
+                "            return self._model(event_type, cell, model) or yes\n",
+                "            return yes\n",
             ),
         ),
         (TRUST,),
+    ),
+    Mutant(
+        "an expired grant speaks on",
+        "admission takes trust's yes for one that never ends",
+        (Change(ADMIT, "        ).at(now)\n", "        )\n"),),
+        (ADMISSION, ADMISSION_LAWS),
+    ),
+    Mutant(
+        "a wrong clock ends grants",
+        "a box whose clock is not trusted takes grants for expired",
+        (
+            Change(
+                "mesh/units.py",
+                "return self.wall_trusted and wall_ms <= self.wall_ms",
+                "return wall_ms <= self.wall_ms",
+            ),
+        ),
+        (TRUST,),
+    ),
+    Mutant(
+        "a speaker is told again and again",
+        "every event that nobody accepts is a warning of its own",
+        (
+            Change(
+                "mesh/mind/heeding.py",
+                "        if key not in self._unheard:\n",
+                "        if self._unheard is not None:\n",
+            ),
+        ),
+        (HEEDING,),
     ),
     Mutant(
         "area ignored",

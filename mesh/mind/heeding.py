@@ -56,7 +56,7 @@ class Heeding:
         """Judge an event of ours as others will, and tell once what they will say."""
         answer = self._cores.trust.may_publish(
             event.author, event.name, event.type, event.cell, event.model
-        )
+        ).at(self._cores.now)
         if answer.reason is None:
             return
         model = event.model if answer.reason in _OF_A_MODEL else None

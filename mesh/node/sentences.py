@@ -26,6 +26,7 @@ _ELSE_DO = {
         "give a `cell` of its area, or have {name} granted again with `--place` or `--area` that "
         "cover it"
     ),
+    Refused.EXPIRED: "have {name} granted again, without an end or with a later one",
 }
 """What to do about a refusal that is not about the pair; the rest is told of the pair itself."""
 

@@ -11,7 +11,7 @@ from mesh.mind import Draft
 from mesh.mind import effects as fx
 from mesh.mind import heeding as heeding_module
 from tests.laws.writing import box_of, grant, public, put, revoke
-from tests.unit.mind.driving import CELL, DIGEST, Driven, Town, of, published
+from tests.unit.mind.driving import CELL, DIGEST, WALL_MS, Driven, Town, of, published
 
 ME = Pair(public("box-0"), "city/0")
 
@@ -126,6 +126,21 @@ def test_what_the_grant_does_not_cover_is_told_once_whatever_the_model():
     ]
     counts = driven.mind.statistics().unheard
     assert counts == {(Refused.OUT_OF_AREA, None): 2, (Refused.NOT_GRANTED, None): 2}
+
+
+def test_an_expired_grant_is_told_when_it_ends():
+    town = Town(boxes=0)
+    town.enrol("box-1", "city/1")
+    publish = {"verb": "publish", "names": "city/0", "events": ["traffic.*"], "area": "*"}
+    kind, body = grant("box-0", "city/0", 3, 1, [publish])
+    town.write((kind, {**body, "exp": WALL_MS + 20_000}))
+    driven = meeting(town)
+    for seconds, reasons in ((10, []), (9.9, []), (0.1, [Refused.EXPIRED]), (5, [])):
+        driven.wait(seconds)
+        told = of(fx.Unheard, driven.take(driven.mind.publish(publishing(), driven.now)[1]))
+        assert [each.reason for each in told] == reasons
+    assert driven.mind.statistics().unheard == {(Refused.EXPIRED, None): 2}
+    assert not of(fx.OwnStanding, driven.effects), "it is current: no view reads a clock"
 
 
 def test_what_is_counted_apart_is_bounded(monkeypatch: pytest.MonkeyPatch):
