@@ -133,6 +133,18 @@ EXCHANGE = (
         (SYNC, SYNC_PEERS, SYNC_LAWS),
     ),
     Mutant(
+        "a long gap is read from its start",
+        "where branches part in a gap larger than a budget, each session brings what both hold",
+        (
+            Change(
+                "crdt/sync_pull.py",
+                "have = locator_above(self._replica, feed, cursor)",
+                "have = locator(self._replica, feed)",
+            ),
+        ),
+        (SYNC_LAWS,),
+    ),
+    Mutant(
         "a wanted entry is not asked for",
         "what a cut names and nobody shows is never wanted",
         (
