@@ -42,10 +42,11 @@ class _NodeSigner:
 
 
 def node_verbs(node: Node) -> dict[str, Verb]:
-    """Return the verbs of a node's console: nodes, what an authority signs, and rollouts.
+    """Return the verbs of a node's console: nodes, counters, what authorities sign, and rollouts.
 
     `nodes` answers {nodes: [row…], me: name, warning: sentence or ""}; a row is described in
     `mesh.node.listing`, and the warning says that the node itself counts no more.
+    `counters` answers {counters: name → number, me: name}.
     """
 
     async def nodes(request: Mapping[str, Value]) -> Mapping[str, object]:
@@ -64,6 +65,10 @@ def node_verbs(node: Node) -> dict[str, Verb]:
             "warning": displaced_sentence(mind.displaced) if mind.displaced else "",
         }
 
+    async def counters(request: Mapping[str, Value]) -> Mapping[str, object]:
+        del request
+        return {"me": node.name, "counters": node.statistics().counters()}
+
     signer = _NodeSigner(node)
     rolling = rollout_verbs(
         signer,
@@ -71,7 +76,7 @@ def node_verbs(node: Node) -> dict[str, Verb]:
         lambda: _watch(node.mind),
         clock_trusted=lambda: node.mind.statistics().clock_trusted,
     )
-    return {"nodes": nodes, **issuing_verbs(signer), **rolling}
+    return {"nodes": nodes, "counters": counters, **issuing_verbs(signer), **rolling}
 
 
 def _watch(mind: Mind) -> Watch:

@@ -59,6 +59,10 @@ async def test_from_the_first_key_to_a_swap_and_a_revocation(tmp_path: Path):
         found = {row["name"]: row for row in json.loads(listed)}
         assert found["north/a"]["presence"] == "self"
         assert found["north/a"]["models"] == [{"digest": "a1" * 32, "name": "eye"}]
+        counted = await mesh(tmp_path, "get", "counters", "-c", "a.toml")
+        assert "links.member" in counted
+        counted = await mesh(tmp_path, "get", "counters", "-c", "a.toml", "-o", "json")
+        assert json.loads(counted)["events.refused.stale"] == 0
         did = (await mesh(tmp_path, "box", "init", "spare.toml")).strip()
         await mesh(tmp_path, "authority", "grant", did, *CENTRE, "--name", "north/b", *SPARE)
         told = await nodes[2].says("refused everywhere")
