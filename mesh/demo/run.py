@@ -182,7 +182,9 @@ class Run:
         if options.act in ("", "reaction"):
             painters = self._paint(processes, plan)
         digest = delivered_digest(model)
-        foundation = await trio.to_thread.run_sync(found, self._folder("fleet"), city, digest)
+        foundation = await trio.to_thread.run_sync(
+            found, self._folder("fleet"), city, digest, release_key
+        )
         self.cast = Cast(
             processes, foundation, city, self._folder("scene"), model, release_key=release_key
         )
