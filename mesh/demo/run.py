@@ -317,8 +317,10 @@ class Run:
         if self.reaction is not None:
             result["reaction"] = asdict(self.reaction.outcome)
         if self.partition is not None:
-            held = {} if self.held is None else {"rollout": asdict(self.held.outcome)}
-            result["partition"] = {**asdict(self.partition.outcome), **held}
+            told = asdict(self.partition.outcome)
+            if self.held is not None and not self.partition.outcome.skipped:
+                told["rollout"] = asdict(self.held.outcome)
+            result["partition"] = told
         return result
 
     def report(self, result: Mapping[str, object]) -> str:
