@@ -254,13 +254,14 @@ def judge_once(trial: Trial, answers: Answers, outcome: Held, claims: Claims) ->
         or _digests(answer, "shown").count(trial.digest) != 1
         or sorted(set(_opened(answer))) != _opened(answer)
     ]
-    revoked = _has_shown(trial, answers.get(trial.side.revoked, {}))
+    revoked = answers.get(trial.side.revoked)
+    never = revoked is not None and not _has_shown(trial, revoked)
     claims.check(
         "promoted_once",
-        not twice and not revoked,
+        not twice and never,
         f"each of {len(told)} boxes began with it once, swapped once and opened each stage at most "
         f"once {twice or ''}; {trial.side.revoked}, which is revoked, "
-        + ("ran it" if revoked else "never ran it"),
+        + ("never ran it" if never else "is silent" if revoked is None else "ran it"),
     )
 
 

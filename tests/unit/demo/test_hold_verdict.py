@@ -195,6 +195,10 @@ def revoked_box_runs_it(run: Run) -> None:
     run.after[REVOKED]["shown"] = [DIGEST]
 
 
+def revoked_box_is_silent(run: Run) -> None:
+    del run.after[REVOKED]
+
+
 FLAWS = {
     stage_opens_before: ["rollout_under_way"],
     first_stage_does_not_run: ["rollout_under_way"],
@@ -218,6 +222,7 @@ FLAWS = {
     box_swaps_twice: ["promoted_once"],
     stage_opens_twice: ["promoted_once"],
     revoked_box_runs_it: ["promoted_once"],
+    revoked_box_is_silent: ["promoted_once"],
 }
 
 
