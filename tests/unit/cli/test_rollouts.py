@@ -9,7 +9,8 @@ import pytest
 from crdt.entry import Lane, make_entry, parse_entry
 from identity.keys import SecretKey
 from inference.artifact import parse_artifact, sign_artifact
-from mesh.cli.rollout_file import parse_rollout_file
+from mesh.cli.options import CommandError
+from mesh.cli.rollouts import read_rollout_file
 from mesh.config import load_config
 from mesh.node.blobstore import BlobStore
 from mesh.node.control import ControlError
@@ -17,6 +18,8 @@ from mesh.node.offline import Desk
 from mesh.node.rolling import CLOCK_BEHIND_MS_MAX, check_clock
 from mesh.node.shelf import shelf_folder
 from mesh.orchestration.cohort import parse_names
+from mesh.orchestration.rollout_file import parse_rollout_file
+from mesh.orchestration.yaml_tree import YAML_SIZE_MAX
 from tests.unit.cli.commands import Mesh
 from tests.unit.inference.artifacts import KEY, a_configuration
 
@@ -265,3 +268,11 @@ def test_one_author_ahead_of_several_is_the_one_that_is_wrong():
     for newest in ({b"a": late}, {b"a": late, b"b": late}, {b"a": late, b"b": 10 * late, b"c": 0}):
         with pytest.raises(ControlError, match="at least 1 h behind"):
             check_clock(newest, 0)
+
+
+def test_a_file_that_is_not_there_or_too_large_is_one_sentence(tmp_path: Path):
+    with pytest.raises(CommandError, match=r"none\.yaml cannot be read: No such file"):
+        read_rollout_file(tmp_path / "none.yaml")
+    (tmp_path / "large.yaml").write_bytes(b" " * (YAML_SIZE_MAX + 9))
+    with pytest.raises(CommandError, match=r"large\.yaml:1:1: .*larger than"):
+        read_rollout_file(tmp_path / "large.yaml")

@@ -21,25 +21,22 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from mesh.cli.options import CommandError
-from mesh.cli.yaml_tree import YAML_SIZE_MAX, Node, YamlError, plain, read_tree
+from mesh.orchestration.errors import RolloutFileError
+from mesh.orchestration.yaml_tree import Node, YamlError, plain, read_tree
 
 __all__ = [
     "Cohort",
     "Gate",
     "Metadata",
     "RolloutFile",
-    "RolloutFileError",
     "Spec",
     "Stage",
     "parse_rollout_file",
-    "read_rollout_file",
     "rollout_schema",
 ]
 
@@ -64,18 +61,6 @@ AtLeast = Annotated[str, Meta(pattern=_AT_LEAST, examples=[">= 0.99"])]
 AtMost = Annotated[str, Meta(pattern=_AT_MOST, examples=["<= 40"])]
 Text = Annotated[str, Meta(min_length=1, max_length=63)]
 Name = Annotated[str, Meta(max_length=200)]
-
-
-class RolloutFileError(CommandError):
-    """A rollout file that cannot be used; the message has line, value and what was expected.
-
-    Attributes:
-        line: where it is, from 1.
-    """
-
-    def __init__(self, name: str, line: int, column: int, message: str) -> None:
-        super().__init__(f"{name}:{line}:{column}: {message}")
-        self.line = line
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -161,23 +146,6 @@ class RolloutFile(_Part, frozen=True, kw_only=True):
     kind: Literal["Rollout"]
     metadata: Metadata
     spec: Spec
-
-
-def read_rollout_file(path: Path) -> RolloutFile:
-    """Return the rollout in a YAML file.
-
-    Raises:
-        CommandError: it cannot be read.
-        RolloutFileError: see `parse_rollout_file`.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(YAML_SIZE_MAX + 1)
-    except OSError as error:
-        raise CommandError(
-            f"{path} cannot be read: {error.strerror}; expected a rollout in YAML"
-        ) from None
-    return parse_rollout_file(data, str(path))
 
 
 def parse_rollout_file(data: bytes, name: str) -> RolloutFile:
