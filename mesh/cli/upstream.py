@@ -17,9 +17,10 @@ signature is given: boxes never have it.
 import hashlib
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Protocol, cast
 
 from inference.artifact import ARTIFACT_SIZE_MAX
 from inference.bundle import MEMBERS_MAX
@@ -98,7 +99,7 @@ def accept_upstream(
             f"{signature}: whose is it? name the vendor's key with --public-key, or certificates "
             "with --certificate-chain"
         )
-    _require_library()
+    new_verifier = _library()
     method = UpstreamMethod.CERTIFICATE if public_key is None else UpstreamMethod.KEY
     trust = _Trust(named, method, _read(named, TRUST_SIZE_MAX, f"a {method} in PEM"))
     bundle = _read(signature, SIGNATURE_SIZE_MAX, "a vendor's signature file")
@@ -106,7 +107,7 @@ def accept_upstream(
     says = _parsed(signature, bundle, trust)
     files = _files_of(source, signature)
     try:
-        _verify(trust, bundle, files)
+        _verify(new_verifier(), trust, bundle, files)
     except OSError:
         raise  # a full disk is no verdict
     except Exception as error:  # noqa: BLE001  (the library raises what its parsers raise)
@@ -129,14 +130,24 @@ def accept_upstream(
     )
 
 
-def _require_library() -> None:
+class _Verifier(Protocol):
+    """What is used of the library's `verifying.Config`, whose own annotations are incomplete."""
+
+    def use_elliptic_key_verifier(self, *, public_key: Path) -> object: ...
+    def use_certificate_verifier(self, *, certificate_chain: list[Path]) -> object: ...
+    def verify(self, model_path: Path, signature_path: Path) -> None: ...
+
+
+def _library() -> Callable[[], _Verifier]:
+    """Return what makes a verifier; only here is the library asked for."""
     try:
-        import model_signing.verifying  # noqa: F401  (asked for here, used below)
+        from model_signing import verifying
     except ImportError as error:
         raise CommandError(
             f"--signature needs what boxes do without ({error}): install it at the release desk, "
             "with pip install 'threerooms[desk]'"
         ) from None
+    return cast("Callable[[], _Verifier]", verifying.Config)
 
 
 def _fingerprint(trust: _Trust) -> bytes | None:
@@ -209,10 +220,8 @@ def _files_of(source: Path, signature: Path) -> dict[str, bytes]:
     return files
 
 
-def _verify(trust: _Trust, bundle: bytes, files: Mapping[str, bytes]) -> None:
+def _verify(verifier: _Verifier, trust: _Trust, bundle: bytes, files: Mapping[str, bytes]) -> None:
     """Have the library judge a private copy; returns if all is right, and raises anything else."""
-    from model_signing import verifying
-
     with tempfile.TemporaryDirectory(prefix="mesh-artifact-") as name, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the library's affair, no verdict
         model, signature, pem = (Path(name) / part for part in ("model", "signature", "pem"))
@@ -223,12 +232,11 @@ def _verify(trust: _Trust, bundle: bytes, files: Mapping[str, bytes]) -> None:
         for path, data in files.items():
             (model / path).parent.mkdir(parents=True, exist_ok=True)
             (model / path).write_bytes(data)
-        config = verifying.Config()
         if trust.method is UpstreamMethod.KEY:
-            config.use_elliptic_key_verifier(public_key=pem)
+            verifier.use_elliptic_key_verifier(public_key=pem)
         else:
-            config.use_certificate_verifier(certificate_chain=[pem])
-        config.verify(model, signature)
+            verifier.use_certificate_verifier(certificate_chain=[pem])
+        verifier.verify(model, signature)
 
 
 def _refusal(

@@ -36,6 +36,9 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 
 
+_Json = str | int | float | bool | None | list["_Json"] | dict[str, "_Json"]
+
+
 class UpstreamError(CommandError):
     """What was handed over is not accepted as a named signer's."""
 
@@ -74,8 +77,8 @@ def parse_signature_file(data: bytes) -> SignatureFile:
             "verificationMaterial": dict(material),
             "dsseEnvelope": dict(envelope),
         } as bundle if media_type == MEDIA_TYPE and len(bundle) == 3:
-            method, certificate = _material(cast("dict[str, object]", material))
-            payload = _payload(cast("dict[str, object]", envelope))
+            method, certificate = _material(material)
+            payload = _payload(envelope)
         case {"mediaType": str(other)} if other != MEDIA_TYPE:
             raise _unreadable(f"mediaType is {other!r:.80}, expected {MEDIA_TYPE}")
         case _:
@@ -91,14 +94,14 @@ def _unreadable(why: str) -> UpstreamError:
     )
 
 
-def _table(data: bytes, what: str) -> dict[str, object]:
+def _table(data: bytes, what: str) -> dict[str, _Json]:
     try:
-        return parse_json_table(data, what)
+        return cast("dict[str, _Json]", parse_json_table(data, what))
     except MalformedArtifactError as error:
         raise _unreadable(str(error).removesuffix("; mend it")) from None
 
 
-def _bytes(value: object, what: str) -> bytes:
+def _bytes(value: _Json, what: str) -> bytes:
     """Base64 in its one spelling."""
     if isinstance(value, str):
         try:
@@ -110,7 +113,7 @@ def _bytes(value: object, what: str) -> bytes:
     raise _unreadable(f"{what} is {value!r:.40}, expected base64")
 
 
-def _material(material: Mapping[str, object]) -> tuple[UpstreamMethod, bytes]:
+def _material(material: Mapping[str, _Json]) -> tuple[UpstreamMethod, bytes]:
     if "certificate" in material or material.get("tlogEntries", []) != []:
         raise UpstreamError(
             "signed without a key of the vendor's own (keyless, by a transparency log), which is "
@@ -128,7 +131,7 @@ def _material(material: Mapping[str, object]) -> tuple[UpstreamMethod, bytes]:
             raise _unreadable("verificationMaterial is neither a key's hint nor certificates")
 
 
-def _certificate(value: object) -> bytes:
+def _certificate(value: _Json) -> bytes:
     match value:
         case {"rawBytes": raw, **rest} if not rest:
             return _bytes(raw, "a certificate")
@@ -136,7 +139,7 @@ def _certificate(value: object) -> bytes:
             raise _unreadable(f"{value!r:.40} is no certificate")
 
 
-def _payload(envelope: Mapping[str, object]) -> bytes:
+def _payload(envelope: Mapping[str, _Json]) -> bytes:
     match envelope:
         case {
             "payload": payload,
@@ -162,8 +165,8 @@ def _statement(
                 "resources": list(resources),
             },
         } if (kind, predicate_type) == (STATEMENT_TYPE, PREDICATE_TYPE):
-            ignored = _ignored(cast("dict[str, object]", serialization))
-            listed = dict(_resource(each) for each in cast("list[object]", resources))
+            ignored = _ignored(serialization)
+            listed = dict(_resource(each) for each in resources)
             return _digest(digest), listed, ignored
         case {"predicateType": str(other)} if other != PREDICATE_TYPE:
             raise _unreadable(f"what is signed is {other!r:.60}, expected {PREDICATE_TYPE}")
@@ -181,7 +184,7 @@ def _digest(text: str) -> bytes:
     return digest
 
 
-def _resource(value: object) -> tuple[str, tuple[str, str]]:
+def _resource(value: _Json) -> tuple[str, tuple[str, str]]:
     match value:
         case {"name": str(name), "algorithm": str(algorithm), "digest": str(digest)}:
             return name, (algorithm, digest)
@@ -189,7 +192,7 @@ def _resource(value: object) -> tuple[str, tuple[str, str]]:
             raise _unreadable(f"{value!r:.60} is no file with its digest")
 
 
-def _ignored(serialization: Mapping[str, object]) -> tuple[PurePosixPath, ...]:
+def _ignored(serialization: Mapping[str, _Json]) -> tuple[PurePosixPath, ...]:
     """What the signer left out; refuses ways to hash that the library signs but cannot verify."""
     method, hashed = serialization.get("method"), serialization.get("hash_type")
     if method != "files" or hashed not in ("sha256", "blake3"):
@@ -200,4 +203,4 @@ def _ignored(serialization: Mapping[str, object]) -> tuple[PurePosixPath, ...]:
     paths = serialization.get("ignore_paths", [])
     if not isinstance(paths, list):
         raise _unreadable(f"ignore_paths is {paths!r:.40}, expected a list")
-    return tuple(PurePosixPath(str(path)) for path in cast("list[object]", paths))
+    return tuple(PurePosixPath(str(path)) for path in paths)
