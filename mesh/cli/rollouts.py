@@ -22,6 +22,7 @@ from mesh.cli.asking import Answer, ask_or_serve
 from mesh.cli.nodes import check_output, console, only_config
 from mesh.cli.options import CommandError
 from mesh.orchestration.errors import RolloutFileError
+from mesh.orchestration.explain import counted
 from mesh.orchestration.rollout_file import RolloutFile, parse_rollout_file, rollout_schema
 from mesh.orchestration.wish import wish_in
 from mesh.orchestration.yaml_tree import YAML_SIZE_MAX
@@ -84,7 +85,7 @@ def apply(
         typer.echo(f"{title} is rolled out already: unchanged")
     else:
         how = "by the running node" if answer.is_live else "offline, in the store"
-        typer.echo(f"{title} rolled out to {value['slot']} of {value['names']} boxes")
+        typer.echo(f"{title} rolled out to {value['slot']} of {_boxes(value['names'])}")
         typer.echo(f"signed {how} of {path}")
     for note in cast("list[str]", value["notes"]):
         typer.echo(note)
@@ -248,7 +249,11 @@ def _bar(bar: Row) -> str:
 def _counts(bar: Row) -> str:
     kinds = ("healthy", "held", "failed", "dark", "unknown")
     told = ", ".join(f"{bar[kind]} {kind}" for kind in kinds if bar[kind] or kind == "healthy")
-    return f"{bar['names']} boxes: {told}"
+    return f"{_boxes(bar['names'])}: {told}"
+
+
+def _boxes(count: object) -> str:
+    return counted(cast("int", count), "box", "boxes")
 
 
 def _gate(bar: Row) -> str:
@@ -258,8 +263,8 @@ def _gate(bar: Row) -> str:
     left = f", {-(-soak // 1000)} s of soak left" if soak else ""
     verdict = "passes" if bar["passes"] else "holds"
     return (
-        f"gate {verdict}: {bar['reported']} of {bar['needed']} reports, {bar['bad']} bad of "
-        f"{bar['allowed']} allowed{left}"
+        f"gate {verdict}: {bar['reported']} of {counted(cast('int', bar['needed']), 'report')}, "
+        f"{bar['bad']} bad of {bar['allowed']} allowed{left}"
     )
 
 
@@ -328,7 +333,8 @@ def pause(name: RolloutName, config: Config = None) -> None:
 def resume(name: RolloutName, config: Config = None) -> None:
     """Lift every pause and forgive every bad report that is held; stages open anew."""
     value = _command(name, "resume", config)
-    typer.echo(f"{value['lifted']} pauses lifted, {value['forgave']} bad reports forgiven")
+    lifted, forgave = cast("int", value["lifted"]), cast("int", value["forgave"])
+    typer.echo(f"{counted(lifted, 'pause')} lifted, {counted(forgave, 'bad report')} forgiven")
 
 
 @app.command()

@@ -107,7 +107,9 @@ def test_it_is_paused_resumed_promoted_and_ended(signed: Mesh):
     )
     assert ": paused" in signed.ok("rollout", "pause", "limits", *CENTRE)
     assert "why:   paused" in signed.ok(*status)
-    assert "1 pauses lifted, 0 bad" in signed.ok("rollout", "resume", "limits", *CENTRE)
+    assert "1 pause lifted, 0 bad reports forgiven" in signed.ok(
+        "rollout", "resume", "limits", *CENTRE
+    )
     signed.ok("rollout", "promote", "limits", *CENTRE)
     assert "gate holds: 0 of 2 reports, 0 bad of 0 allowed" in signed.ok(*status)
     signed.ok("rollout", "promote", "limits", *CENTRE, "--percent", "100")
