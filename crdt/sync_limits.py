@@ -30,7 +30,8 @@ class SyncLimits:
         entries_in_max: new entries (a signature check of 60 µs each) after which likewise.
         requests_max: requests answered.
         steps_max: links followed and feeds listed while answering; at least a whole feed (65,536).
-        segment_size_max: bytes of entries asked for at once; 64 KiB ≈ 200 entries ≈ 15 ms work.
+        segment_size_max: bytes of entries asked for at once; 64 KiB ≈ 200 entries ≈ 15 ms work. An
+            eighth of the others or less: the search for where two branches part takes a few.
     """
 
     bytes_in_max: int = 32 << 20

@@ -7,7 +7,8 @@ fork, then the branches, then what cuts and pins name by id.
 
 An end is asked for with the ends that I hold; where none of them is in the peer's chain, our
 branches differ, and it is asked again with ids at growing distances, so that the answer begins at
-(or a little below) the last common entry and both branches end up on both sides.
+(or a little below) the last common entry and both branches end up on both sides. Where it begins
+further below than an answer reaches, the next request names what is in between.
 
 What was sent and not kept (over a limit, superseded) may be of use later: a cut or a pin covers it,
 a grant raises the limit. So an end of a branch is *refused* only until the replica's version grows,
@@ -43,7 +44,7 @@ from crdt.sync_messages import (
     Tip,
     Want,
 )
-from crdt.sync_vector import LANES_PRUNED, Reach, is_stale, locator
+from crdt.sync_vector import LANES_PRUNED, Reach, is_stale, locator, locator_above
 from identity.errors import InvalidRootError
 from identity.genesis import ROOT_SIZE_MAX, RootVerdict, parse_root_statement
 
@@ -252,16 +253,14 @@ class Puller:
         )
 
     def _item(self, feed: FeedId, tip: bytes) -> Item:
-        located = tip in self._located
-        have = dict.fromkeys([self._cursors[tip].id] if tip in self._cursors else ())
-        have.update(
-            dict.fromkeys(
-                locator(self._replica, feed)
-                if located
-                else self._replica.tips(feed)[: HAVE_MAX - 1]
-            )
-        )
-        return Item(feed, tip, tuple(have), located or feed.lane in LANES_PRUNED)
+        located, cursor = tip in self._located, self._cursors.get(tip)
+        have: Iterable[bytes] = self._replica.tips(feed)[: HAVE_MAX - 1]
+        if located and cursor is None:
+            have = locator(self._replica, feed)
+        elif located and cursor is not None:
+            have = locator_above(self._replica, feed, cursor)
+        ids = dict.fromkeys((*(() if cursor is None else (cursor.id,)), *have))
+        return Item(feed, tip, tuple(ids), located or feed.lane in LANES_PRUNED)
 
     def _take_segment(self, segment: Segment, want: Want) -> None:
         if len(segment.statuses) > len(want.items):

@@ -20,6 +20,7 @@ from crdt.standing import Authority
 from crdt.sync_messages import (
     DIGEST_SIZE,
     EVIDENCE_MAX,
+    HAVE_MAX,
     LEAVES_MAX,
     ROOTS_MAX,
     TIPS_MAX,
@@ -39,6 +40,7 @@ __all__ = [
     "lane_digest",
     "leaf_of",
     "locator",
+    "locator_above",
     "page_after",
     "shared_feeds",
     "summarise",
@@ -218,6 +220,23 @@ def locator(replica: Replica, feed: FeedId) -> Iterator[bytes]:
                 step += 1
                 wanted = (1 << step) - 1
         yield last
+
+
+def locator_above(replica: Replica, feed: FeedId, low: Tip) -> Iterator[bytes]:
+    """Yield ids of my branches' entries above one that is common, evenly apart, ends first.
+
+    `locator` leaves gaps as long as what is above them. Where the last common entry lies in one,
+    this names what is in it, so that no more of what both hold travels than an answer or a few.
+    """
+    each = (HAVE_MAX - 1) // LOCATOR_TIPS_MAX
+    for identifier in replica.tips(feed)[:LOCATOR_TIPS_MAX]:
+        above: list[bytes] = []
+        for entry in replica.walk(feed, identifier):
+            if entry.seq <= low.seq:
+                if entry.id == low.id:
+                    yield from above[:: -(-len(above) // each) or 1]
+                break
+            above.append(entry.id)
 
 
 def chain_down(

@@ -24,7 +24,7 @@ Pure, and total: any bytes give the one artefact or a `MalformedArtifactError`.
 import hashlib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,7 @@ from inference.manifest import (
     manifest_value,
 )
 from inference.runtime import CLASSES, IMAGE_SHAPE, ROW_COLUMNS, Rows
+from inference.upstream import Upstream
 
 __all__ = [
     "ARTIFACT_SIZE_MAX",
@@ -64,6 +65,7 @@ __all__ = [
     "check_signature",
     "parse_artifact",
     "sign_artifact",
+    "with_upstream",
 ]
 
 MAGIC = b"threerooms-artifact/1\n"
@@ -246,6 +248,12 @@ def _assembled(manifest: Manifest, parts: Sequence[bytes]) -> Artifact:
         raise MalformedArtifactError(f"manifest: {error}; mend what was given") from None
     body = MAGIC + len(head).to_bytes(_SIZE_BYTES) + head + b"".join(parts)
     return parse_artifact(body + encode(None))
+
+
+def with_upstream(artifact: Artifact, upstream: Upstream) -> Artifact:
+    """The same artefact, unsigned, that says who handed over what it holds."""
+    start = _manifest(artifact.raw)[1]
+    return _assembled(replace(artifact.manifest, upstream=upstream), (_body(artifact)[start:],))
 
 
 def parse_artifact(data: bytes) -> Artifact:

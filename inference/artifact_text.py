@@ -2,6 +2,7 @@
 
 from identity.did import did_from_public
 from inference.artifact import Artifact
+from inference.upstream import Upstream
 
 __all__ = ["describe"]
 
@@ -24,6 +25,8 @@ def describe(artifact: Artifact) -> dict[str, object]:
         else did_from_public(artifact.signature.key),
         "metadata": dict(made.metadata),
     }
+    if made.upstream is not None:
+        told["upstream"] = _upstream(made.upstream)
     if made.canary is not None:
         told["input_shape"] = list(made.input_shape)
         told["classes"] = list(made.classes)
@@ -37,4 +40,13 @@ def describe(artifact: Artifact) -> dict[str, object]:
             }
             for condition in dict.fromkeys(frame.condition for frame in frames)
         }
+    return told
+
+
+def _upstream(upstream: Upstream) -> dict[str, str]:
+    told = {"method": str(upstream.method), "signer": f"sha256:{upstream.signer.hex()}"}
+    if upstream.subject:
+        told["subject"] = upstream.subject
+    told["digest"] = f"sha256:{upstream.digest.hex()}"
+    told["signature"] = f"sha256:{upstream.signature.hex()}"
     return told

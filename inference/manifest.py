@@ -22,6 +22,7 @@ from inference.canary import CanaryFrame, Label
 from inference.detector import Calibration
 from inference.errors import MalformedArtifactError
 from inference.runtime import CLASSES, IMAGE_SHAPE, ROW_COLUMNS, ROWS_MAX
+from inference.upstream import Upstream, upstream_from_value, upstream_value
 
 __all__ = [
     "CANARY_FRAMES_MAX",
@@ -126,6 +127,7 @@ class Manifest:
         classes: of a model, in the order of their numbers.
         metadata: anything else, for people.
         canary: of a model; None for other kinds.
+        upstream: who handed the payload over; None if nobody's signature was asked for.
     """
 
     kind: ArtifactKind
@@ -138,6 +140,7 @@ class Manifest:
     classes: tuple[str, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict[str, str])
     canary: CanaryManifest | None = None
+    upstream: Upstream | None = None
 
     def __post_init__(self) -> None:
         check_manifest(self)
@@ -205,8 +208,8 @@ def _check(holds: bool, name: str, value: object) -> None:
 
 def manifest_value(manifest: Manifest) -> dict[str, object]:
     """A manifest as the value that is encoded."""
-    canary = manifest.canary
-    return {
+    canary, upstream = manifest.canary, manifest.upstream
+    value: dict[str, object] = {
         "canary": None if canary is None else _canary_value(canary),
         "classes": list(manifest.classes),
         "format": manifest.format,
@@ -218,6 +221,7 @@ def manifest_value(manifest: Manifest) -> dict[str, object]:
         "payload": _part_value(manifest.payload),
         "version": manifest.version,
     }
+    return value if upstream is None else value | {"upstream": upstream_value(upstream)}
 
 
 def _canary_value(canary: CanaryManifest) -> dict[str, object]:
@@ -250,6 +254,10 @@ def manifest_from_value(value: Value) -> Manifest:
     Raises:
         MalformedArtifactError: it is none.
     """
+    upstream = None
+    if isinstance(value, dict) and "upstream" in value:
+        upstream = upstream_from_value(value["upstream"])
+        value = {name: inner for name, inner in value.items() if name != "upstream"}
     match value:
         case {
             "canary": canary,
@@ -276,11 +284,12 @@ def manifest_from_value(value: Value) -> Manifest:
                     zip(metadata, _items([*metadata.values()], str, "metadata"), strict=True)
                 ),
                 canary=None if canary is None else _canary(canary),
+                upstream=upstream,
             )
         case _:
             raise MalformedArtifactError(
                 "manifest: expected kind, name, version, licence, format, payload, input_shape, "
-                "classes, metadata and canary, and nothing else; build the artefact again"
+                "classes, metadata and canary, at most upstream besides; build the artefact again"
             )
 
 

@@ -182,7 +182,7 @@ def _sha256(data: bytes) -> bytes:
 class Host(Protocol):
     """What a slot is for: where artefacts come from, how one is tested, run and reported."""
 
-    def fetch(self, digest: bytes) -> bytes | None:
+    def fetch(self, digest: bytes, /) -> bytes | None:
         """The bytes of an artefact; None if they are not on the box yet."""
         ...
 
@@ -203,7 +203,7 @@ class Host(Protocol):
         """What was tested last is not about to be swapped in: free what was kept of it."""
         ...
 
-    def report(self, outcome: Outcome) -> None:
+    def report(self, outcome: Outcome, /) -> None:
         """Tell whoever asked."""
         ...
 

@@ -29,6 +29,10 @@ class Instant:
     wall_ms: int
     wall_trusted: bool = True
 
+    def has_passed(self, wall_ms: int) -> bool:
+        """Whether a time by the wall clock is here or over; never while that is not trusted."""
+        return self.wall_trusted and wall_ms <= self.wall_ms
+
 
 def km(kilometres: float) -> float:
     """Return a length in metres, from kilometres."""

@@ -20,6 +20,7 @@ TRUST = "tests/unit/coordination/test_trust.py"
 ROUTER = "tests/unit/gossip/test_router.py"
 CONTROL = "tests/unit/gossip/test_control.py"
 DELIVERY = "tests/laws/test_gossip_delivery.py"
+HEEDING = "tests/unit/mind/test_heeding.py"
 FACTS = "tests/unit/mind/test_facts.py"
 
 KNOWN = "crdt/known.py"
@@ -130,6 +131,18 @@ EXCHANGE = (
         "entries of a segment are stored without their signatures",
         (Change("crdt/sync_pull.py", "if not verify_entry(entry):", "if not entry.sig:"),),
         (SYNC, SYNC_PEERS, SYNC_LAWS),
+    ),
+    Mutant(
+        "a long gap is read from its start",
+        "where branches part in a gap larger than a budget, each session brings what both hold",
+        (
+            Change(
+                "crdt/sync_pull.py",
+                "have = locator_above(self._replica, feed, cursor)",
+                "have = locator(self._replica, feed)",
+            ),
+        ),
+        (SYNC_LAWS,),
     ),
     Mutant(
         "a wanted entry is not asked for",
@@ -290,11 +303,41 @@ EVENTS = (
         (
             Change(
                 "mesh/coordination/trust.py",
-                "            return self._model(event_type, cell, model)\n",
-                "            return _YES\n",
+                "            return self._model(event_type, cell, model) or yes\n",
+                "            return yes\n",
             ),
         ),
         (TRUST,),
+    ),
+    Mutant(
+        "an expired grant speaks on",
+        "admission takes trust's yes for one that never ends",
+        (Change(ADMIT, "        ).at(now)\n", "        )\n"),),
+        (ADMISSION, ADMISSION_LAWS),
+    ),
+    Mutant(
+        "a wrong clock ends grants",
+        "a box whose clock is not trusted takes grants for expired",
+        (
+            Change(
+                "mesh/units.py",
+                "return self.wall_trusted and wall_ms <= self.wall_ms",
+                "return wall_ms <= self.wall_ms",
+            ),
+        ),
+        (TRUST,),
+    ),
+    Mutant(
+        "a speaker is told again and again",
+        "every event that nobody accepts is a warning of its own",
+        (
+            Change(
+                "mesh/mind/heeding.py",
+                "        if key not in self._unheard:\n",
+                "        if self._unheard is not None:\n",
+            ),
+        ),
+        (HEEDING,),
     ),
     Mutant(
         "area ignored",
@@ -314,10 +357,10 @@ EVENTS = (
         (
             Change(
                 "mesh/coordination/trust.py",
-                "        reason = _not_current(standing)\n        if standing is None",
+                "        reason = refusal_of(standing)\n        if standing is None",
                 "        others = [self._authority.standings[p] for p in"
                 " self._authority.pairs_of(key)]\n"
-                "        reason = _not_current(standing)\n"
+                "        reason = refusal_of(standing)\n"
                 "        if standing is not None and any(one.current for one in others):\n"
                 "            reason = None\n"
                 "        if standing is None",

@@ -194,9 +194,68 @@ HALTS = (
         "halt upon halt",
         "a box signs a halt where one counts",
         "mesh/orchestration/halting.py",
-        "if rollout.dead is not None or rollout.halts or cohort is None:",
-        "if rollout.ended is not None or cohort is None:",
+        "if rollout.is_proven or rollout.dead is not None or rollout.halts or cohort is None:",
+        "if rollout.is_proven or rollout.ended is not None or cohort is None:",
         (CONDUCTS, *LIVES),
+    ),
+)
+
+APPROVED = (
+    _mutant(
+        "late word halts",
+        "one late bad report sends a city back from what is approved",
+        "mesh/orchestration/halting.py",
+        "if rollout.is_proven or rollout.dead is not None or rollout.halts or cohort is None:",
+        "if rollout.dead is not None or rollout.halts or cohort is None:",
+        (HISTORIES,),
+    ),
+    _mutant(
+        "late hardware goes blind",
+        "of what is approved only the stages are open whose reports were there",
+        OPENING,
+        "return rollout.is_wide_open or memory.is_open(stage)",
+        "return memory.is_open(stage)",
+        (HISTORIES,),
+    ),
+    _mutant(
+        "anything is approved",
+        "a candidate is open as an approved model is",
+        ROLLOUTS,
+        "return self.model in PROVEN",
+        "return self.model is not ModelState.WITHDRAWN",
+        LIVES,
+    ),
+    _mutant(
+        "approving forgives",
+        "a halt that counts stops nobody once the model is approved",
+        ROLLOUTS,
+        "if live > allowed and any(",
+        "if not rollout.is_proven and live > allowed and any(",
+        (FOLD, HISTORIES),
+    ),
+    _mutant(
+        "bad word taken out",
+        "what stands against an approved model is taken out, and nobody can forgive it",
+        CHORES,
+        "return rollout.is_proven and not (stands and report.id not in rollout.forgiven)",
+        "return rollout.is_proven",
+        (HISTORIES, CONDUCTS),
+    ),
+    _mutant(
+        "good word kept",
+        "reports of an approved model are said for ever",
+        CHORES,
+        "return rollout.is_proven and not (stands and report.id not in rollout.forgiven)",
+        "return False",
+        (CONDUCTS, INVARIANT),
+    ),
+    _mutant(
+        "bad words fill the room",
+        "what stands against approved models is kept without a bound",
+        CHORES,
+        "gone = (*settled, *(*dead, *proven)[: max(0, len(left) - REPORTS_MAX)])",
+        "gone = (*settled, *dead[: max(0, len(left) - REPORTS_MAX)])",
+        (CONDUCTS,),
     ),
 )
 
@@ -288,7 +347,7 @@ BOXES = (
         "any box at once",
         "a box starts whatever stage is open",
         CONDUCTOR,
-        "return stage is not None and held.is_open(stage)",
+        "return stage is not None and is_open(rollout, held, stage)",
         "return stage is not None",
         LIVES,
     ),
@@ -451,4 +510,12 @@ PLANS = (
     ),
 )
 
-MUTANTS: tuple[Mutant, ...] = (*GATES, *OPENINGS, *HALTS, *COMMANDS, *BOXES, *PLANS)
+MUTANTS: tuple[Mutant, ...] = (
+    *GATES,
+    *OPENINGS,
+    *HALTS,
+    *APPROVED,
+    *COMMANDS,
+    *BOXES,
+    *PLANS,
+)

@@ -34,7 +34,7 @@ from tools.detector_shuffle import shuffle_weights
 
 SECONDS_MAX = 40
 """A case that takes longer than this is a failure of the suite."""
-LONGER_S = {"rollout": 80, "": 120}
+LONGER_S = {"rollout": 80, "partition": 80, "": 120}
 """Unless its act is long, or it plays all."""
 BUSY = frozenset({"latency", "frame_to_request", "cpu_budget"})
 """Claims that fail on a busy machine with nothing broken."""
@@ -121,6 +121,8 @@ CASES = (
          preload=("tools.sabotages.eager_box",)),
     Case("cut_that_cuts_nothing", "partition", ("cut", "nothing_crossed", "events_counted"),
          broken=_cut_that_cuts_nothing),
+    Case("hold_ignored", "partition", ("rollout_holds",),
+         preload=("tools.sabotages.hold_ignored",)),
     Case("steward_file_missing", "trust", ("swap",), broken=_steward_file_missing),
 )  # fmt: skip
 

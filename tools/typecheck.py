@@ -1,7 +1,8 @@
 """Runs the type checker against trio's own annotations.
 
 libp2p depends on trio-typing, whose stub package for an older trio would shadow the annotations
-that trio itself ships. Stubs in `stubPath` come before both, so trio is linked there.
+that trio itself ships. Stubs in `stubPath` come before both, so trio is linked there. The project
+is named, since the checker prefers a configuration of its own in any folder above to ours.
 """
 
 import subprocess
@@ -21,9 +22,8 @@ def main() -> int:
     link = STUBS / "trio"
     link.unlink(missing_ok=True)
     link.symlink_to(Path(spec.origin).parent)
-    return subprocess.run(
-        [sys.executable, "-m", "basedpyright", *sys.argv[1:]], check=False
-    ).returncode
+    what = sys.argv[1:] or ["--project", "pyproject.toml"]
+    return subprocess.run([sys.executable, "-m", "basedpyright", *what], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     too_large R · malformed R (unknown version: I) · wrong_topic R · rate_limited_link I ·
     duplicate I · stale I · future I · unknown_author I · bad_signature R · replayed I · revoked I ·
     superseded_key I · quarantined I · not_granted I · out_of_area I · model_not_approved I ·
-    rate_limited_author I · late F · clock_untrusted F
+    expired I · rate_limited_author I · late F · clock_untrusted F
 
 R = reject and penalise the sender: only what is wrong in every view. I = ignore: whatever depends
 on our view or our clock, because a peer that learned a grant earlier is no attacker. F = forward
@@ -15,9 +15,9 @@ the token bucket of the link apart, which charges the one party that is certain.
 of an author (ids seen, numbers consumed, gaps, its token bucket) changes only after its signature.
 An event is *consumed* when it is accepted or forwarded.
 
-While our own clock is untrusted we cannot judge age: `stale`, `future` and `late` are not asked,
-and whatever passes the rest is `clock_untrusted`. An event sealed before we started is `stale`.
-All state is bounded. See docs/architecture.md, "An event".
+While our own clock is untrusted we cannot judge age: `stale`, `future`, `expired` and `late` are
+not asked, and whatever passes the rest is `clock_untrusted`. An event sealed before we started is
+`stale`. All state is bounded. See docs/architecture.md, "An event".
 """
 
 from collections import OrderedDict
@@ -94,6 +94,10 @@ class PublishAnswer(Protocol):
     @property
     def detail(self) -> str:
         """For people: what is held and what was wanted."""
+        ...
+
+    def at(self, now: Instant) -> "PublishAnswer":
+        """The answer as it is by a clock: a grant may have expired."""
         ...
 
 
@@ -252,7 +256,7 @@ class Admission:
             return Reason.REPLAYED, f"number={event.boot.hex()}-{event.n}"
         answer = self._trust.may_publish(
             event.author, event.name, event.type, event.cell, event.model
-        )
+        ).at(now)
         if answer.reason is not None:
             return Reason(answer.reason), answer.detail
         if not self._authors.take(event.author, now.mono_ns):

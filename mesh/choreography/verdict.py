@@ -56,6 +56,7 @@ class Reason(StrEnum):
     NOT_GRANTED = "not_granted"
     OUT_OF_AREA = "out_of_area"
     MODEL_NOT_APPROVED = "model_not_approved"
+    EXPIRED = "expired"
     RATE_LIMITED_AUTHOR = "rate_limited_author"
     LATE = "late"
     CLOCK_UNTRUSTED = "clock_untrusted"

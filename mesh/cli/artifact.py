@@ -1,14 +1,17 @@
 """`mesh artifact`: build, sign and show what is rolled out.
 
 The three commands work on files alone: no node, no network. `build` turns a model, an agent's
-folder or a configuration into an artefact; `sign` writes the artefact that may be rolled out;
-`show` says what is in one, and whether a given key released it.
+folder or a configuration into an artefact, and takes it only with its vendor's signature where one
+is asked for; `sign` writes the artefact that may be rolled out; `show` says what is in one, and
+whether a given key released it.
 """
 
 import importlib
 import json
+from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Annotated, cast
 
 import typer
@@ -24,11 +27,13 @@ from inference.artifact import (
     check_signature,
     parse_artifact,
     sign_artifact,
+    with_upstream,
 )
 from inference.artifact_text import describe
-from inference.bundle import BUNDLE_SIZE_MAX, MEMBERS_MAX, build_bundle
+from inference.bundle import BUNDLE_SIZE_MAX, MANIFEST_NAME, MEMBERS_MAX, build_bundle
 from inference.onnx import load_model_bytes
 from mesh.cli.options import CommandError
+from mesh.cli.upstream import ONE_FILE, HandedOver, UpstreamError, accept_upstream
 from mesh.config import load_config
 from mesh.node.opening import load_secret
 
@@ -54,55 +59,104 @@ def build(
     canary: Annotated[
         int | None, typer.Option(help="Which set of canary frames a model gets, 0 to 99.")
     ] = None,
+    signature: Annotated[
+        Path | None, typer.Option(help="A vendor's OpenSSF model signature over SOURCE.")
+    ] = None,
+    public_key: Annotated[Path | None, typer.Option(help="Whose it must be: a PEM key,")] = None,
+    certificate_chain: Annotated[
+        Path | None, typer.Option(help="or PEM certificates up to a root that is trusted.")
+    ] = None,
 ) -> None:
     """Write an unsigned artefact; a model gets canary frames and its golden answers to them."""
-    text_format = CONFIGURATION_ENDINGS.get(source.suffix)
-    is_agent = source.is_dir()
-    if is_agent and (name or version):
-        raise CommandError(
-            f"{source}: an agent's manifest.json says --name and --version; not here"
-        )
-    if (is_agent or text_format is not None) and canary is not None:
-        raise CommandError(f"{source}: --canary is for models; leave it out")
-    if is_agent:
-        made = build_agent(
-            build_bundle(_files_of(source)), licence=_given(source, licence, "licence")
-        )
-    elif text_format is not None:
-        made = build_configuration(
-            _read(source, "a configuration"),
-            name=name or source.stem,
-            version=_given(source, version, "version"),
-            licence=_given(source, licence, "licence"),
-            text_format=text_format,
-        )
-    elif source.suffix == ".onnx":
-        made = _model(source, output, name, version, licence, canary or 0)
-    else:
-        raise CommandError(
-            f"{source}: expected a model (.onnx), an agent's folder, or a configuration (.toml or "
-            ".json)"
-        )
+    signed = None
+    if (signature, public_key, certificate_chain) != (None, None, None):
+        signed = accept_upstream(source, signature, public_key, certificate_chain)
+    said = _Said(output, name, version, licence, canary)
+    made = _made(source, signed, said)
+    if signed is not None:
+        made = with_upstream(made, signed.upstream)
     path = output or _default_path(made.manifest.name, made.manifest.version)
     _write_new(path, made.raw)
     typer.echo(f"{path}: sha256:{made.digest.hex()}, {len(made.raw)} bytes")
+    if signed is not None:
+        upstream = signed.upstream
+        whose = f"sha256:{upstream.signer.hex()} {upstream.subject}".rstrip()
+        typer.echo(f"handed over under {signature}, signed by {upstream.method} {whose}")
     typer.echo(f"unsigned; next: mesh artifact sign {path} --config AUTHORITY.toml")
 
 
-def _model(
-    source: Path, output: Path | None, name: str, version: str, licence: str, canary: int
-) -> Artifact:
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What was said of an artefact with options."""
+
+    output: Path | None
+    name: str
+    version: str
+    licence: str
+    canary: int | None
+
+
+def _made(source: Path, signed: HandedOver | None, said: _Said) -> Artifact:
+    """The artefact of whatever lies at `source`; of what is signed, only that goes into it."""
+    text_format = CONFIGURATION_ENDINGS.get(source.suffix)
+    if source.is_dir() and signed is not None and MANIFEST_NAME not in signed.files:
+        return _model(*_only_model(source, signed), said)
+    is_agent = source.is_dir()
+    if is_agent and (said.name or said.version):
+        raise CommandError(
+            f"{source}: an agent's manifest.json says --name and --version; not here"
+        )
+    if (is_agent or text_format is not None) and said.canary is not None:
+        raise CommandError(f"{source}: --canary is for models; leave it out")
+    if is_agent:
+        files = _files_of(source) if signed is None else _not_hidden(signed.files)
+        return build_agent(build_bundle(files), licence=_given(source, said.licence, "licence"))
+    if text_format is not None:
+        return build_configuration(
+            _content(source, signed, "a configuration"),
+            name=said.name or source.stem,
+            version=_given(source, said.version, "version"),
+            licence=_given(source, said.licence, "licence"),
+            text_format=text_format,
+        )
+    if source.suffix == ".onnx":
+        return _model(source, _content(source, signed, "a model"), said)
+    raise CommandError(
+        f"{source}: expected a model (.onnx), an agent's folder, or a configuration (.toml or "
+        ".json)"
+    )
+
+
+def _content(source: Path, signed: HandedOver | None, what: str) -> bytes:
+    return _read(source, what) if signed is None else signed.files[ONE_FILE]
+
+
+def _only_model(folder: Path, signed: HandedOver) -> tuple[Path, bytes]:
+    """The one model among what a vendor signed as a folder, which may hold licences and cards."""
+    models = sorted(name for name in signed.files if name.endswith(".onnx"))
+    if len(models) != 1:
+        raise UpstreamError(
+            f"{folder} was signed with {len(models)} models (.onnx) and no {MANIFEST_NAME} of an "
+            "agent: expected one model; ask the vendor for a folder of each"
+        )
+    return folder / models[0], signed.files[models[0]]
+
+
+def _not_hidden(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {name: data for name, data in files.items() if _is_packed(PurePosixPath(name))}
+
+
+def _model(source: Path, data: bytes, said: _Said) -> Artifact:
     """A model's artefact; what can be wrong is found before the frames are rendered."""
-    data = _read(source, "a model")
     with closing(load_model_bytes(data, label=str(source))) as runtime:
         says = runtime.model
-    name, version = name or says.name, version or says.version
-    licence = _given(source, licence or says.metadata.get("licence", ""), "licence")
-    _refuse_existing(output or _default_path(name, version))
+    name, version = said.name or says.name, said.version or says.version
+    licence = _given(source, said.licence or says.metadata.get("licence", ""), "licence")
+    _refuse_existing(said.output or _default_path(name, version))
     # The renderer stands beside the command line and not below it: no import statement may name it.
     scenes = importlib.import_module("mesh.demo.canary")
     try:
-        pictures = scenes.render_canary(canary)
+        pictures = scenes.render_canary(said.canary or 0)
     except ValueError as error:
         raise CommandError(f"--canary: {error}") from None
     return scenes.detector_artifact(data, pictures, name=name, version=version, licence=licence)
@@ -123,10 +177,8 @@ def _files_of(folder: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     size = 0
     for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        if any(part.startswith(".") or part == "__pycache__" for part in parts):
-            continue
-        if path.is_symlink() or not path.is_file():
+        name = path.relative_to(folder)
+        if not _is_packed(name) or path.is_symlink() or not path.is_file():
             continue
         size += path.stat().st_size
         if len(files) >= MEMBERS_MAX or size > BUNDLE_SIZE_MAX:
@@ -134,8 +186,12 @@ def _files_of(folder: Path) -> dict[str, bytes]:
                 f"{folder}: more than {MEMBERS_MAX} files or {BUNDLE_SIZE_MAX >> 20} MiB: leave "
                 "something out"
             )
-        files["/".join(parts)] = path.read_bytes()
+        files[name.as_posix()] = path.read_bytes()
     return files
+
+
+def _is_packed(name: PurePath) -> bool:
+    return not any(part.startswith(".") or part == "__pycache__" for part in name.parts)
 
 
 @app.command()

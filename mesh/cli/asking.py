@@ -10,14 +10,17 @@ from typing import NamedTuple
 
 from crdt.entry import Entry
 from crdt.replica import Replica
+from crdt.standing import Pair
 from identity.encoding import Value
 from mesh.config import NodeConfig, load_config
+from mesh.coordination.displaced import displaced
 from mesh.node.control import NoConsoleError, Verb, ask
 from mesh.node.founding import dialable
 from mesh.node.issuing import issuing_verbs
 from mesh.node.listing import list_nodes
 from mesh.node.offline import Desk
 from mesh.node.rolling import rollout_verbs
+from mesh.node.sentences import displaced_sentence
 from mesh.node.shelf import DiskShelf, shelf_folder
 from mesh.node.shell import read_clocks
 
@@ -69,7 +72,12 @@ async def ask_or_serve(config: Path, request: Mapping[str, Value]) -> Answer:
 def _desk_verbs(desk: Desk, config: NodeConfig) -> dict[str, Verb]:
     async def nodes(request: Mapping[str, Value]) -> Mapping[str, object]:
         del request
-        return {"me": config.name, "nodes": list_nodes(desk.replica, read_clocks(), None)}
+        found = displaced(desk.replica, Pair(desk.public, config.name))
+        return {
+            "me": config.name,
+            "nodes": list_nodes(desk.replica, read_clocks(), None),
+            "warning": displaced_sentence(found) if found else "",
+        }
 
     signer = _DeskSigner(desk, config)
     shelf = DiskShelf(shelf_folder(config))

@@ -31,6 +31,10 @@ from mesh.node.opening import read_invite
 
 __all__ = ["app"]
 
+KEY_SHOWN_SIZE = 8
+"""Last characters of a did:key by which an invite is told from another of the same name."""
+INVITES_MAX = 99
+"""Invites of one key and name in one folder, before somebody has to tidy up."""
 ADDRESSES_MAX = 16
 """Most addresses written into an invite."""
 
@@ -81,7 +85,9 @@ def grant(
     did: Annotated[str, typer.Argument(metavar="DID", help="The did:key that init printed.")],
     config: Config,
     name: Annotated[str, typer.Option(help="The name to grant, as north/box-1.")],
-    output: Annotated[Path | None, typer.Option("-o", help="The invite; NAME.invite.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", help="The invite; a free NAME.invite.")
+    ] = None,
     role: Annotated[str, typer.Option(help=f"One of {', '.join(ROLES)}.")] = "box",
     place: Annotated[str | None, typer.Option(help="LAT,LON in degrees.")] = None,
     edges: Annotated[
@@ -103,7 +109,7 @@ def grant(
         raise CommandError(f"--edges {edges!r:.20}: expected near or none")
     own = key if role == "bootstrap" else None
     extra = [parse_address(text, own) for text in address or ()]
-    path = output or Path(f"{parse_name(name).replace('/', '-')}.invite")
+    path = output or _invite_path(parse_name(name), did)
     _check_output(path)
     loaded = load_config(config)
     answer = _ask(
@@ -125,6 +131,18 @@ def grant(
         _remember(config, loaded, extra)
     _say_who(answer, config)
     _report_grant(name, answer.value, invite, path)
+
+
+def _invite_path(name: str, did: str) -> Path:
+    """Return a file name that is free: of a name's later keys each invite is called after its key.
+
+    An invite is for one key, and the one of the hardware before may still wait for its box.
+    """
+    stem, key = name.replace("/", "-"), did.strip()[-KEY_SHOWN_SIZE:]
+    further = (f"{stem}-{key}-{number}" for number in range(2, INVITES_MAX + 1))
+    stems = (stem, f"{stem}-{key}", *further)
+    paths = [Path(f"{each}.invite") for each in stems]
+    return next((path for path in paths if not path.exists()), paths[-1])
 
 
 def _check_output(path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -14,6 +15,7 @@ from rich.table import Table
 from mesh.cli.asking import ask_or_serve
 from mesh.cli.options import CommandError
 from mesh.config import ConfigError, load_config
+from mesh.node.control import ask
 
 __all__ = ["app", "check_output", "console", "nodes_table", "only_config"]
 
@@ -41,6 +43,8 @@ def nodes(
     path = config or only_config()
     answer = trio.run(ask_or_serve, path, {"do": "nodes"})
     rows = cast("list[Row]", answer.value["nodes"])
+    if answer.value["warning"]:
+        typer.echo(f"warning: {answer.value['warning']}", err=True)
     if output == "json":
         typer.echo(json.dumps(rows, indent=2))
         return
@@ -48,6 +52,29 @@ def nodes(
     shown.print(nodes_table(rows, is_live=answer.is_live, wide=not shown.is_terminal))
     if not answer.is_live:
         typer.echo(f"no node runs with {path}: this is what its store held last")
+
+
+@app.command()
+def counters(
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Whose; the only one here.")
+    ] = None,
+    output: Annotated[str, typer.Option("-o", "--output", help="table or json.")] = "table",
+) -> None:
+    """Show what a running node counted since its start, each refusal by its reason."""
+    check_output(output)
+    answer = trio.run(partial(ask, config or only_config(), {"do": "counters"}))
+    counts = cast("Mapping[str, int]", answer["counters"])
+    if output == "json":
+        typer.echo(json.dumps(dict(counts), indent=2))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("COUNTER", no_wrap=True)
+    table.add_column("COUNT", justify="right")
+    for name, count in counts.items():
+        if count:
+            table.add_row(name, str(count))
+    console().print(table)
 
 
 def check_output(output: str) -> None:

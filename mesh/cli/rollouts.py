@@ -21,11 +21,13 @@ from identity.encoding import Value
 from mesh.cli.asking import Answer, ask_or_serve
 from mesh.cli.nodes import check_output, console, only_config
 from mesh.cli.options import CommandError
-from mesh.cli.rollout_file import RolloutFile, read_rollout_file, rollout_schema
-from mesh.orchestration.intent import Gate, Stage
-from mesh.orchestration.wish import Wish
+from mesh.files.yaml_tree import YAML_SIZE_MAX
+from mesh.orchestration.errors import RolloutFileError
+from mesh.orchestration.explain import counted
+from mesh.orchestration.rollout_file import RolloutFile, parse_rollout_file, rollout_schema
+from mesh.orchestration.wish import wish_in
 
-__all__ = ["app", "apply", "diff", "explain", "rollouts"]
+__all__ = ["app", "apply", "diff", "explain", "read_rollout_file", "rollouts"]
 
 WATCH_S = 1.0
 """Seconds between two looks of `status -w`."""
@@ -83,7 +85,7 @@ def apply(
         typer.echo(f"{title} is rolled out already: unchanged")
     else:
         how = "by the running node" if answer.is_live else "offline, in the store"
-        typer.echo(f"{title} rolled out to {value['slot']} of {value['names']} boxes")
+        typer.echo(f"{title} rolled out to {value['slot']} of {_boxes(value['names'])}")
         typer.echo(f"signed {how} of {path}")
     for note in cast("list[str]", value["notes"]):
         typer.echo(note)
@@ -111,31 +113,28 @@ def diff(
 
 
 def _request(file: Path, artifact: Path | None, *, dry: bool) -> dict[str, object]:
-    wish = _wish(read_rollout_file(file))
+    wish = wish_in(read_rollout_file(file))
     given = None if artifact is None else str(artifact.absolute())
     return {"do": "apply", "wish": wish.to_value(), "artifact": given, "dry": dry}
 
 
-def _wish(file: RolloutFile) -> Wish:
-    """Return what a file asks for in whole numbers."""
-    spec, asked = file.spec, file.spec.gate.counted()
-    return Wish(
-        title=file.metadata.name,
-        artefact=spec.digest,
-        slot=spec.slot,
-        within=spec.cohort.within,
-        labels=tuple(sorted(spec.cohort.labels.items())),
-        stages=tuple(Stage(stage.share_ppm, stage.soak_ms) for stage in spec.stages),
-        gate=Gate(
-            min_reports_ppm=asked["min_reports"],
-            success_ppm=asked["success"],
-            p95_us_max=asked.get("p95_us"),
-            map50_ppm_min=asked.get("map50"),
-            disagreement_ppm_max=asked.get("disagreement"),
-        ),
-        on_partition=spec.on_partition,
-        on_failure=spec.on_failure,
-    )
+def read_rollout_file(path: Path) -> RolloutFile:
+    """Return the rollout in a YAML file.
+
+    Raises:
+        CommandError: it cannot be read, or holds no rollout; see `parse_rollout_file`.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(YAML_SIZE_MAX + 1)
+    except OSError as error:
+        raise CommandError(
+            f"{path} cannot be read: {error.strerror}; expected a rollout in YAML"
+        ) from None
+    try:
+        return parse_rollout_file(data, str(path))
+    except RolloutFileError as error:
+        raise CommandError(str(error)) from None
 
 
 @app.command()
@@ -250,7 +249,11 @@ def _bar(bar: Row) -> str:
 def _counts(bar: Row) -> str:
     kinds = ("healthy", "held", "failed", "dark", "unknown")
     told = ", ".join(f"{bar[kind]} {kind}" for kind in kinds if bar[kind] or kind == "healthy")
-    return f"{bar['names']} boxes: {told}"
+    return f"{_boxes(bar['names'])}: {told}"
+
+
+def _boxes(count: object) -> str:
+    return counted(cast("int", count), "box", "boxes")
 
 
 def _gate(bar: Row) -> str:
@@ -260,8 +263,8 @@ def _gate(bar: Row) -> str:
     left = f", {-(-soak // 1000)} s of soak left" if soak else ""
     verdict = "passes" if bar["passes"] else "holds"
     return (
-        f"gate {verdict}: {bar['reported']} of {bar['needed']} reports, {bar['bad']} bad of "
-        f"{bar['allowed']} allowed{left}"
+        f"gate {verdict}: {bar['reported']} of {counted(cast('int', bar['needed']), 'report')}, "
+        f"{bar['bad']} bad of {bar['allowed']} allowed{left}"
     )
 
 
@@ -330,7 +333,8 @@ def pause(name: RolloutName, config: Config = None) -> None:
 def resume(name: RolloutName, config: Config = None) -> None:
     """Lift every pause and forgive every bad report that is held; stages open anew."""
     value = _command(name, "resume", config)
-    typer.echo(f"{value['lifted']} pauses lifted, {value['forgave']} bad reports forgiven")
+    lifted, forgave = cast("int", value["lifted"]), cast("int", value["forgave"])
+    typer.echo(f"{counted(lifted, 'pause')} lifted, {counted(forgave, 'bad report')} forgiven")
 
 
 @app.command()

@@ -6,6 +6,9 @@ the event type and the cell, and, where that capability asks for a model, the di
 one for this type and place. A refusal names the first of these that fails, in this order: revoked,
 superseded_key, quarantined, not_granted, out_of_area, model_not_approved.
 
+Whether a grant has expired is the one thing that depends on the time, and so it is no part of the
+answer: a yes says until when it holds, and whoever acts on it asks its own clock.
+
 A peer is a *member* if one of its pairs is current, *known* if its key's chain of grants ever led
 to genesis, whatever was cut since, and a *stranger* otherwise.
 
@@ -22,6 +25,7 @@ from crdt.registers import Register
 from crdt.standing import Authority, Pair, Standing
 from identity.capability import permits
 from mesh.coordination.models import Models
+from mesh.units import Instant
 
 __all__ = [
     "Acceptance",
@@ -31,6 +35,7 @@ __all__ = [
     "Refused",
     "Trust",
     "TrustView",
+    "refusal_of",
 ]
 
 ANSWERS_MAX = 4096
@@ -47,6 +52,7 @@ class Refused(StrEnum):
     NOT_GRANTED = "not_granted"
     OUT_OF_AREA = "out_of_area"
     MODEL_NOT_APPROVED = "model_not_approved"
+    EXPIRED = "expired"
 
 
 class PeerClass(StrEnum):
@@ -59,15 +65,32 @@ class PeerClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Yes, or no with a reason and, for people, what is held and what was wanted."""
+    """Yes, or no with a reason and, for people, what is held and what was wanted.
+
+    Attributes:
+        reason: None for yes.
+        detail: what is held and what was wanted.
+        expires_ms: when a yes ends, wall clock; None for never.
+    """
 
     reason: Refused | None = None
     detail: str = ""
+    expires_ms: int | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether the answer is yes."""
+        """Whether the answer is yes, until it expires."""
         return self.reason is None
+
+    def at(self, now: Instant) -> "Answer":
+        """Return the answer as it is by a clock; a clock that is not trusted ends nothing."""
+        if (
+            self.reason is not None
+            or self.expires_ms is None
+            or not now.has_passed(self.expires_ms)
+        ):
+            return self
+        return Answer(Refused.EXPIRED, f"have={now.wall_ms} ms want<{self.expires_ms} ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +133,6 @@ def _approved(registers: Mapping[str, Register], models: Models) -> Acceptance:
 
 
 _Question = tuple[bytes, str, str, bytes, bytes | None]
-_YES = Answer()
 
 
 class Trust:
@@ -200,7 +222,7 @@ class Trust:
         self, key: bytes, name: str, event_type: str, cell: bytes, model: bytes | None
     ) -> Answer:
         standing = self._authority.standings.get(Pair(key, name))
-        reason = _not_current(standing)
+        reason = refusal_of(standing)
         if standing is None or reason is not None:
             return Answer(reason, f"pair={key.hex()[:12]} {name}")
         typed = [
@@ -217,15 +239,17 @@ class Trust:
         ]
         if not placed:
             return Answer(Refused.OUT_OF_AREA, f"have={cell.hex()} want=a cell of the grant")
+        yes = Answer(expires_ms=standing.expires_ms)
         if all(capability.model for capability in placed):
-            return self._model(event_type, cell, model)
-        return _YES
+            return self._model(event_type, cell, model) or yes
+        return yes
 
-    def _model(self, event_type: str, cell: bytes, model: bytes | None) -> Answer:
+    def _model(self, event_type: str, cell: bytes, model: bytes | None) -> Answer | None:
+        """Return the refusal of a model, None if it is accepted."""
         if model is not None and any(
             heard.accepts(model, event_type, cell) for heard in (self._models, self._candidates)
         ):
-            return _YES
+            return None
         accepted = ",".join(digest.hex()[:12] for digest in self._models.accepted(event_type, cell))
         held = "none" if model is None else model.hex()[:12]
         return Answer(Refused.MODEL_NOT_APPROVED, f"have={held} want={accepted or 'none'}")
@@ -235,13 +259,13 @@ class Trust:
         if any(standing.current for standing in standings):
             return PeerSort(PeerClass.MEMBER)
         if standings:
-            return PeerSort(PeerClass.KNOWN, _not_current(standings[0]))
+            return PeerSort(PeerClass.KNOWN, refusal_of(standings[0]))
         if self._view.is_known_author(key):
             return PeerSort(PeerClass.KNOWN, Refused.NOT_GRANTED)
         return PeerSort(PeerClass.STRANGER, Refused.UNKNOWN_AUTHOR)
 
 
-def _not_current(standing: Standing | None) -> Refused | None:
+def refusal_of(standing: Standing | None) -> Refused | None:
     """The first reason why a pair is not current, or None if it is."""
     if standing is None:
         return Refused.NOT_GRANTED

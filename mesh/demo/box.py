@@ -29,6 +29,7 @@ from inference.slot_events import Outcome
 from mesh.choreography.trace import Stage
 from mesh.config import load_config
 from mesh.demo.events import BikeLaneBlocked, Notice
+from mesh.demo.panel import panel_beside
 from mesh.demo.release import load_delivered
 from mesh.demo.rollout_console import DETECTOR_SLOT, rollout_verbs
 from mesh.demo.rule import reaction_to
@@ -370,13 +371,14 @@ async def run_box(options: BoxOptions, ready: trio.Event | None = None) -> None:
 
         async with (
             node.slot(DETECTOR_SLOT, host, factory=factory) as box.slot,
+            panel_beside(node, config.labels) as panel,
             trio.open_nursery() as nursery,
         ):
             await _placed(node)
             await nursery.start(box.react)
             await nursery.start(box.listen)
             nursery.start_soon(box.watch)
-            await nursery.start(serve_control, socket_path(path), box.verbs())
+            await nursery.start(serve_control, socket_path(path), {**box.verbs(), **panel})
             if ready is not None:
                 ready.set()
 

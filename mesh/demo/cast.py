@@ -141,7 +141,7 @@ class Cast:
 
     def start_fleet(self) -> list[str]:
         """Start authority, bootstrap peer, boxes and forker; returns their names."""
-        self.start_node(CENTRE, workers.authority)
+        self.start_node(CENTRE)
         self.start_node(BOOTSTRAP)
         self.start_node(self.forker, workers.poisoner)
         for name in self.boxes:

@@ -8,13 +8,13 @@ signed offline, in its own store, before any process runs.
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from identity.capability import Capability
+from identity.capability import EVERYWHERE, Capability
 from identity.genesis import (
     Genesis,
     RootItem,
@@ -33,11 +33,16 @@ from mesh.demo.city_model import City, CityPlace
 from mesh.demo.city_records import place_record
 from mesh.node.offline import Desk
 
-__all__ = ["Foundation", "Principal", "found"]
+__all__ = ["CAMERA_LABEL", "Foundation", "Principal", "found"]
 
 EVENTS = ("traffic.*",)
 """What boxes may publish."""
 CENTRE, BOOTSTRAP = "centre", "bootstrap"
+CAMERA_LABEL = "camera"
+"""What the configuration of a box with a camera says: `labels = {camera = "true"}`."""
+RELEASE_DESK = "release-desk"
+RELEASES = Capability(verb="approve", names="", events=(EVERYWHERE,), area=EVERYWHERE)
+"""What the release desk may: what it signed can be rolled out."""
 AREA_M = 250.0
 """How far from its place a box may report, metres."""
 
@@ -88,13 +93,14 @@ class Foundation:
         return {role: (self.principals[name].seed, name) for role, name in roles.items()}
 
 
-def found(directory: Path, city: City, model: bytes) -> Foundation:
+def found(directory: Path, city: City, model: bytes, release_key: bytes = b"") -> Foundation:
     """Found the fleet of a neighbourhood.
 
     Args:
         directory: an empty one.
         city: its places get a box each.
         model: digest of the model to approve, 32 bytes.
+        release_key: the key that will release models, 32 bytes; b"" where nobody does.
     """
     root = SecretKey.generate(os.urandom)
     genesis = make_genesis([root.public], 1)
@@ -109,8 +115,12 @@ def found(directory: Path, city: City, model: bytes) -> Foundation:
         directory, genesis, {CENTRE: centre, BOOTSTRAP: boot}, f"{district}/steward", addresses
     )
     with Desk.open(centre.config) as desk:
+        if release_key:
+            desk.grant(release_key, RELEASE_DESK, stratum=2, capabilities=(RELEASES,))
         _sign_everything(desk, foundation, city, model)
-    foundation.principals["spare"] = _principal(directory, city.hero.name, stem="spare")
+    foundation.principals["spare"] = _principal(
+        directory, city.hero.name, stem="spare", labels={CAMERA_LABEL: "true"}
+    )
     return foundation
 
 
@@ -123,7 +133,8 @@ def _sign_everything(desk: Desk, foundation: Foundation, city: City, model: byte
     for place in city.places:
         desk.put(f"place/{place.name}", place_record(place, resolution))
     for place in city.places:
-        principals[place.name] = _principal(directory, place.name)
+        labels = {CAMERA_LABEL: "true"} if place.watched is not None else {}
+        principals[place.name] = _principal(directory, place.name, labels=labels)
         role = box_role(place.name, EVENTS, _area(place, resolution))
         _grant(desk, foundation, place.name, 3, role, place=place.name)
     district = city.hero.district
@@ -159,6 +170,7 @@ def _principal(
     stem: str | None = None,
     listen: str = "/ip4/127.0.0.1/tcp/0",
     role: Role = "box",
+    labels: Mapping[str, str] | None = None,
 ) -> Principal:
     """Make a key, its unlock file and a configuration."""
     stem = stem or name.replace("/", "-")
@@ -172,6 +184,7 @@ def _principal(
         store=f"{stem}.db",
         listen=(listen,),
         role=role,
+        labels=dict(labels or {}),
     )
     path = directory / f"{stem}.toml"
     path.write_text(render_config(config))

@@ -143,6 +143,13 @@ class Narrator:
             "revoked box believed": f"{partition['exposure_s']} s, "
             f"{partition['exposure_healed_s']} s of it after the heal",
         }
+        held = partition.get("rollout")
+        if isinstance(held, Mapping):
+            told = cast("Mapping[str, object]", held)
+            rows[f"rollout with {told['on_partition']}"] = (
+                f"{told['went_on']} boxes went on, {told['held']} held; on all "
+                f"{told['heal_to_complete_s']} s after the heal"
+            )
         table = Table("partition", "")
         for name, value in rows.items():
             table.add_row(name, value)

@@ -5,7 +5,8 @@ wire between them (`mesh.testing.wire`). The wire is cut: no box is told. Both b
 and react. A steward on the near bank revokes a box of the far one, which goes on speaking. When the
 wire carries again, everyone must come to hold one view, and the demo counts what was lost.
 
-What else one side does while it is alone, and all must know afterwards, is a `Deed`.
+What else goes on while the banks are apart, and all must know afterwards, is a `Deed`: a rollout
+with `hold` (`mesh.demo.hold_deed`).
 """
 
 import time
@@ -23,6 +24,7 @@ from mesh.demo.claims import Claims
 from mesh.demo.partition_losses import (
     SPOKEN_AFTER_MIN,
     Exposure,
+    are_all_held,
     judge_events,
     judge_exposure,
     judge_facts,
@@ -64,6 +66,9 @@ STALE_S = 3.0
 """Seconds after the last frame in which an event could still be carried across, did they stand."""
 WORD_S = 8.0
 """Seconds within which the near bank must know of a revocation."""
+FACTS_S = 8.0
+"""Seconds after all hold one view within which they must hold every fact: what boxes say of
+themselves is compared a little later than what counts."""
 SPEAK_S = 0.25
 """Seconds between two notices of the box that is revoked."""
 PAINTERS = 2
@@ -71,7 +76,7 @@ PAINTERS = 2
 
 
 class Deed(Protocol):
-    """Something that the near bank does while it is alone."""
+    """Something that goes on across the cut."""
 
     async def before(self, cast: RiversideCast) -> None:
         """Prepare it, while the bridges stand and everybody sees everybody."""
@@ -97,7 +102,7 @@ class PartitionAct:
         folder: makes a directory of the run, by name.
         claims: where the claims are judged.
         tell: narrates.
-        deeds: what else the near bank does.
+        deeds: what else goes on across the cut.
     """
 
     def __init__(
@@ -330,7 +335,14 @@ class PartitionAct:
             "every box but the revoked one holds one view "
             + (f"{took:.1f} s after the heal" if took is not None else "never again"),
         )  # fmt: skip
-        after = await cast.ask_all(side.boxes, {"do": "holdings"})
+        after: Answers = {}
+
+        async def all_held() -> bool:
+            nonlocal after
+            after = await cast.ask_all(side.boxes, {"do": "holdings"})
+            return are_all_held(side, key, held, after)
+
+        await cast.until(all_held, FACTS_S)
         judge_facts(side, key, held, after, self.outcome, self.claims)
 
     async def _judge_lost(self, before: Answers, spoken: dict[str, int]) -> None:

@@ -20,7 +20,14 @@ from mesh.demo.riverside import Riverside
 from mesh.demo.trust_verdict import keys_of
 from mesh.units import SECOND
 
-__all__ = ["SPOKEN_AFTER_MIN", "Exposure", "judge_events", "judge_exposure", "judge_facts"]
+__all__ = [
+    "SPOKEN_AFTER_MIN",
+    "Exposure",
+    "are_all_held",
+    "judge_events",
+    "judge_exposure",
+    "judge_facts",
+]
 
 SPOKEN_AFTER_MIN = 3
 """Events that the revoked box must have tried after all agreed, or its silence proves nothing."""
@@ -56,6 +63,25 @@ def judge_facts(
         outcome: is filled in.
         claims: where the claim is judged.
     """
+    boxes = {box for box in side.boxes if box != side.revoked}
+    facts, lost = _facts(side, key, before, after)
+    outcome.entries_lost = len(lost)
+    claims.check(
+        "facts_lost",
+        boxes <= before.keys() and bool(facts) and not lost,
+        f"{len(lost)} of {len(facts)} facts are lost to somebody",
+    )
+
+
+def are_all_held(side: Riverside, key: bytes, before: Answers, after: Answers) -> bool:
+    """Whether every fact that somebody held is held by everybody; the arguments are those above."""
+    return not _facts(side, key, before, after)[1]
+
+
+def _facts(
+    side: Riverside, key: bytes, before: Answers, after: Answers
+) -> tuple[set[bytes], set[bytes]]:
+    """Return the facts that somebody held, and those of them that somebody lacks."""
     boxes = [box for box in side.boxes if box != side.revoked]
     lasting = {fact for held in before.values() for fact in keys_of(held.get("lasting"))}
     heads: dict[bytes, tuple[int, int]] = {}
@@ -69,13 +95,7 @@ def judge_facts(
         lost |= lasting - set(keys_of(held.get("lasting")))
         mine = _heads(held)
         lost |= {author for author, head in heads.items() if mine.get(author, (-1, -1)) < head}
-    outcome.entries_lost = len(lost)
-    held_before = set(boxes) <= before.keys() and bool(lasting) and bool(heads)
-    claims.check(
-        "facts_lost",
-        held_before and not lost,
-        f"{len(lost)} of {len(lasting) + len(heads)} facts are lost to somebody",
-    )
+    return (lasting | set(heads) if lasting and heads else set()), lost
 
 
 def judge_events(

@@ -46,6 +46,9 @@ class Riverside:
         far: boxes of the other bank, by number.
         cameras: boxes that will see an incident; the banks take turns.
         revoked: the box of the far bank that will be revoked; it has no camera.
+        panels: boxes with a panel beside the road: all of the near bank, and two of the far one,
+            of which one will be revoked. So the near bank misses one of five, and the far one four
+            of six.
     """
 
     city: City
@@ -53,6 +56,7 @@ class Riverside:
     far: tuple[str, ...]
     cameras: tuple[str, ...]
     revoked: str
+    panels: tuple[str, ...]
 
     @property
     def boxes(self) -> tuple[str, ...]:
@@ -85,7 +89,8 @@ def riverside(city: City) -> Riverside:
         chain.from_iterable(zip(_cameras(part, near), _cameras(part, far), strict=True))
     )
     revoked = next(name for name in reversed(far) if name not in cameras)
-    return Riverside(part, near, far, cameras, revoked)
+    stays = next(name for name in far if name != revoked)
+    return Riverside(part, near, far, cameras, revoked, (*near, stays, revoked))
 
 
 def reactions_on_bank(city: City, box: str) -> tuple[ExpectedReaction, ...]:

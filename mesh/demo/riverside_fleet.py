@@ -2,26 +2,30 @@
 
 The same steps as for the main fleet, with no authority and no bootstrap peer running: every invite
 names the boxes themselves. Besides them there is a steward of the far bank's district, who happens
-to be on the near bank when the bridges go down. Each box listens in its own bank's network
-namespace; nothing of that is in its code.
+to be on the near bank when the bridges go down; what she rolls out, both banks get. Each box
+listens in its own bank's network namespace; nothing of that is in its code.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
+from identity.capability import Capability
 from identity.keys import peer_id
 from mesh.choreography.cells import cells_covering
-from mesh.config import load_config
+from mesh.config import load_config, render_config
 from mesh.coordination.enrolment import box_role, steward_role
 from mesh.demo.cast import Cast
 from mesh.demo.city_model import CityPlace
 from mesh.demo.city_records import place_record
-from mesh.demo.foundation import AREA_M, EVENTS, Foundation, Principal
+from mesh.demo.foundation import AREA_M, CENTRE, EVENTS, Foundation, Principal
+from mesh.demo.panel import PANEL_LABEL
 from mesh.demo.riverside import Riverside
 from mesh.node.founding import found_authority, found_node, install_invite
 from mesh.node.offline import Desk
-from mesh.node.opening import read_invite
+from mesh.node.opening import load_secret, read_invite
 from mesh.node.processes import Child
 from mesh.testing.namespaces import Namespace
 from mesh.testing.wire import inside, side_address
@@ -31,6 +35,8 @@ __all__ = ["NEAR", "SIDES", "RiversideCast", "found_riverside"]
 NEAR, FAR = "near", "far"
 SIDES = (NEAR, FAR)
 """The wire's two ends."""
+ROLLS_OUT = Capability(verb="rollout", names="")
+"""What the steward may besides: roll out to both banks what the authority has signed."""
 PORT_FIRST = 4001
 """Each process listens on a port of its own from here on; a namespace has them all free."""
 
@@ -51,7 +57,10 @@ def found_riverside(directory: Path, side: Riverside, model: bytes) -> Foundatio
         end = FAR if name in side.far else NEAR
         address = f"/ip4/{side_address(SIDES.index(end))}/tcp/{PORT_FIRST + number}"
         config = directory / f"{name.replace('/', '-')}.toml"
-        _, secret = found_node(config, listen=address)
+        made, secret = found_node(config, listen=address)
+        if name in side.panels:
+            labels = {PANEL_LABEL: "true"}
+            config.write_text(render_config(msgspec.structs.replace(made, labels=labels)))
         principals[name] = Principal(name, config, secret.public, secret.seed)
     addresses = tuple(
         f"{load_config(principals[name].config).listen[0]}/p2p/{peer_id(principals[name].key)}"
@@ -62,6 +71,8 @@ def found_riverside(directory: Path, side: Riverside, model: bytes) -> Foundatio
         for name, principal in principals.items():
             granted = desk.invite(principal.key, name, addresses)
             install_invite(principal.config, granted, name=name)
+    authority = load_secret(load_config(founded.config))
+    principals[CENTRE] = Principal(CENTRE, founded.config, authority.public, authority.seed)
     return Foundation(directory, invite.genesis, principals, steward, addresses)
 
 
@@ -80,7 +91,7 @@ def _sign_everything(
         desk.grant(key, place.name, stratum=3, capabilities=role, place=place.name)
     district = steward.partition("/")[0]
     key = principals[steward].key
-    desk.grant(key, steward, stratum=2, capabilities=steward_role(district))
+    desk.grant(key, steward, stratum=2, capabilities=(*steward_role(district), ROLLS_OUT))
 
 
 def _degrees(place: CityPlace) -> tuple[float, float]:

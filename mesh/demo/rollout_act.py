@@ -1,10 +1,10 @@
 """Act one: a rollout. One release reaches every box, stage by stage; the next one does not.
 
-Every box was delivered with an older model. The authority signs an intent, and that is all it does:
-boxes fetch the artefact from neighbours (one of which offers wrong bytes), test it on the canary
-frames in it, swap, look at a live frame, report, and open the next stage by themselves. In the
-middle one is killed and comes back from its own store. Then something is released that is blind at
-night: it is halted at its first stage by what the boxes measured.
+Every box was delivered with an older model. The authority applies a rollout file, as `mesh apply`
+does, and that is all: boxes fetch the artefact from neighbours (one of which offers wrong bytes),
+test it on the canary frames in it, swap, look at a live frame, report, and open the next stage by
+themselves. In the middle one is killed and comes back from its own store. Then something is
+released that is blind at night: it is halted at its first stage by what the boxes measured.
 
 This file plays and asks; `mesh.demo.rollout_verdict` judges.
 """
@@ -12,6 +12,7 @@ This file plays and asks; `mesh.demo.rollout_verdict` judges.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 
 import trio
@@ -20,7 +21,8 @@ from identity.encoding import Value
 from mesh.choreography.event import parse_event
 from mesh.demo.cast import Cast
 from mesh.demo.claims import Claims
-from mesh.demo.foundation import CENTRE
+from mesh.demo.foundation import CAMERA_LABEL, CENTRE, EVENTS
+from mesh.demo.proposal import Proposal, apply_rollout
 from mesh.demo.release import Release
 from mesh.demo.rollout_verdict import (
     MAP50_PPM_MIN,
@@ -41,6 +43,7 @@ from mesh.demo.rollout_verdict import (
     judge_stays_back,
 )
 from mesh.demo.trust_verdict import accepters, keys_of
+from mesh.orchestration.fields import MILLION
 
 __all__ = ["RolloutAct"]
 
@@ -94,34 +97,27 @@ class RolloutAct:
         good, bad = self.releases
         delivered = self.cast.model
         await self.cast.ask(self.cast.forker, {"do": "poison", "artefact": str(good.path)})
-        first = await self.propose(good, ())
+        first = await self.propose(good)
         await self.release(first)
         await self.approve(first, good, delivered)
         await self._speak(first)
-        second = await self.propose(bad, (first.intent,))
+        second = await self.propose(bad)
         await self.halt(second, first)
         await self.stay_back(second, first)
         judge_duration(time.monotonic() - started, self.outcome, self.claims)
 
-    async def propose(self, release: Release, supersedes: tuple[bytes, ...]) -> Trial:
-        """Let the authority sign an intent for a release."""
+    async def propose(self, release: Release) -> Trial:
+        """Let the authority sign a rollout of a release, from a file as a person writes it."""
         proposed_ns = time.monotonic_ns()
-        request: dict[str, object] = {
-            "do": "propose",
-            "title": release.version,
-            "artefact": str(release.path),
-            "names": list(self.names),
-            "percents": list(PERCENTS),
-            "soak_ms": round(SOAK_S * 1000),
-            "map50_ppm": MAP50_PPM_MIN,
-            "supersedes": list(supersedes),
-        }
-        answer = await self.cast.ask(CENTRE, request)
-        digest, intent = answer["digest"], answer["intent"]
-        assert isinstance(digest, bytes)
-        assert isinstance(intent, bytes)
+        soak_ms, least = round(SOAK_S * 1000), Decimal(MAP50_PPM_MIN) / MILLION
+        stages = [(percent, soak_ms) for percent in PERCENTS[:-1]] + [(PERCENTS[-1], 0)]
+        proposal = Proposal(
+            title=release.version, artefact=release.path, label=CAMERA_LABEL, stages=stages,
+            gate=f'map50: ">= {least}"',
+        )  # fmt: skip
+        digest, intent = await apply_rollout(self.cast, CENTRE, proposal, len(self.names))
         shares = ", ".join(f"{percent} %" for percent in PERCENTS)
-        self.tell(f"{release.version} is proposed: sha256:{digest.hex()[:12]}…, to {shares} of "
+        self.tell(f"{release.version} is applied: sha256:{digest.hex()[:12]}…, to {shares} of "
                   f"{len(self.names)} boxes, {SOAK_S:g} s each")  # fmt: skip
         return Trial(release.version, digest, intent, self.names, proposed_ns)
 
@@ -181,8 +177,8 @@ class RolloutAct:
     async def approve(self, trial: Trial, release: Release, delivered: Path) -> None:
         """Let the authority approve what everybody runs; new hardware is delivered with it."""
         cast = self.cast
-        state = {"do": "model", "title": trial.version, "digest": trial.digest, "state": "approved"}
-        await cast.ask(CENTRE, state)
+        request = {"do": "approve", "name": "detector", "digest": trial.digest, "state": "approved"}
+        await cast.ask(CENTRE, {**request, "events": list(EVENTS)})
         cast.model = release.path
         self.tell(
             f"{trial.version} is approved; {delivered.stem} was what boxes were delivered with"

@@ -1,25 +1,18 @@
-"""What the demo asks about rollouts: a box of what it runs and ran, the authority to propose."""
+"""What the demo asks a box about rollouts: what it runs and ran, and how one stands with it."""
 
 import time
 from collections.abc import Mapping
 
-import trio
-
 from crdt.entry import Lane
 from identity.encoding import Value
-from mesh.demo.foundation import EVENTS
 from mesh.node import Node
 from mesh.node.control import ControlError, Verb
 from mesh.node.slot import Slot
-from mesh.orchestration.blob_tree import reference_of
-from mesh.orchestration.cohort import encode_names
 from mesh.orchestration.explain import explain
 from mesh.orchestration.fields import table
-from mesh.orchestration.intent import Gate, Intent, Stage, intent_key
-from mesh.orchestration.intent_checks import check_intent
 from mesh.orchestration.memory import IntentMemory
 
-__all__ = ["DETECTOR_SLOT", "authority_verbs", "rollout_verbs"]
+__all__ = ["DETECTOR_SLOT", "rollout_verbs"]
 
 DETECTOR_SLOT = "model/detector"
 """The slot of every box's detector."""
@@ -81,75 +74,3 @@ def _stated(node: Node) -> list[list[object]]:
             digests = [one.get("digest") for one in models if isinstance(one, dict)]
             found.append([pair.key, digests])
     return found
-
-
-def authority_verbs(node: Node) -> dict[str, Verb]:
-    """Return the verbs by which the authority proposes a model, and states what it is.
-
-    `propose` takes the artefact's file, a title, the names of the cohort, shares and soak of the
-    stages, the least night figure and, perhaps, the intent that it takes the place of. `model`
-    takes a title, a digest and a state.
-    """
-
-    async def model(request: Mapping[str, Value]) -> Mapping[str, object]:
-        value = {
-            "digest": request.get("digest"),
-            "state": request.get("state"),
-            "events": list(EVENTS),
-            "area": "*",
-        }
-        entry = await node.facts.put(f"model/{request.get('title')}", value)
-        return {"entry": entry.id}
-
-    async def propose(request: Mapping[str, Value]) -> Mapping[str, object]:
-        applying = node.shell.applying
-        if applying is None:
-            raise ControlError(f"{node.name} takes no part in rollouts")
-        data = await trio.Path(str(request.get("artefact"))).read_bytes()
-        intent, listed = _intent(request, data)
-        check_intent(intent)
-        await applying.put(data)
-        await applying.put(listed)
-        title, digest = request.get("title"), intent.artefact
-        await model({"title": title, "digest": digest, "state": "candidate"})
-        await node.facts.put(intent_key(intent.scope, intent.id), intent.to_value())
-        return {"intent": intent.id, "digest": digest}
-
-    return {"model": model, "propose": propose}
-
-
-def _intent(request: Mapping[str, Value], data: bytes) -> tuple[Intent, bytes]:
-    """Return what is asked for as an intent, and the list of names that goes with it."""
-    match request:
-        case {
-            "title": str(title),
-            "names": list(names),
-            "percents": list(percents),
-            "soak_ms": int(soak_ms),
-            "map50_ppm": int(map50_ppm),
-            "supersedes": list(supersedes),
-        }:
-            pass
-        case _:
-            raise ControlError("propose: a field is missing, or is none of its kind")
-    listed = encode_names(tuple(str(name) for name in names))
-    artefact, cohort = reference_of(data), reference_of(listed)
-    shares = [percent * 10_000 for percent in percents if isinstance(percent, int)]
-    soaks = [soak_ms] * (len(shares) - 1) + [0]
-    intent = Intent(
-        title=title,
-        scope="",
-        slot=DETECTOR_SLOT,
-        artefact=artefact.digest,
-        size=artefact.size,
-        tree=artefact.tree,
-        cohort=cohort.digest,
-        cohort_size=cohort.size,
-        cohort_tree=cohort.tree,
-        count=len(names),
-        within="",
-        stages=tuple(Stage(share, soak) for share, soak in zip(shares, soaks, strict=True)),
-        gate=Gate(min_reports_ppm=1_000_000, success_ppm=1_000_000, map50_ppm_min=map50_ppm),
-        supersedes=tuple(one for one in supersedes if isinstance(one, bytes)),
-    )
-    return intent, listed

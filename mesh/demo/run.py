@@ -29,6 +29,7 @@ from mesh.demo.city_model import City
 from mesh.demo.claims import ClaimFailedError, Claims
 from mesh.demo.detectors import detector_path
 from mesh.demo.foundation import found
+from mesh.demo.hold_deed import HoldDeed
 from mesh.demo.narration import Narrator
 from mesh.demo.partition_act import PartitionAct
 from mesh.demo.plan import ScenePlan, plan_scene
@@ -152,6 +153,7 @@ class Run:
         self.trust: TrustAct | None = None
         self.reaction: ReactionAct | None = None
         self.partition: PartitionAct | None = None
+        self.held: HoldDeed | None = None
         self.finished = False
         self.model = options.model or packaged_model_path()
 
@@ -182,7 +184,9 @@ class Run:
         if options.act in ("", "reaction"):
             painters = self._paint(processes, plan)
         digest = delivered_digest(model)
-        foundation = await trio.to_thread.run_sync(found, self._folder("fleet"), city, digest)
+        foundation = await trio.to_thread.run_sync(
+            found, self._folder("fleet"), city, digest, release_key
+        )
         self.cast = Cast(
             processes, foundation, city, self._folder("scene"), model, release_key=release_key
         )
@@ -210,9 +214,10 @@ class Run:
         for child in processes.children:
             child.stop()
         self.narrator.act("Partition")
+        self.held = HoldDeed(self._folder("rollout"), self.claims, self.narrator.tell)
         self.partition = PartitionAct(
             processes, city, seed=self.options.seed, model=self.model, folder=self._folder,
-            claims=self.claims, tell=self.narrator.tell,
+            claims=self.claims, tell=self.narrator.tell, deeds=(self.held,),
         )  # fmt: skip
         await self.partition.play()
 
@@ -312,7 +317,10 @@ class Run:
         if self.reaction is not None:
             result["reaction"] = asdict(self.reaction.outcome)
         if self.partition is not None:
-            result["partition"] = asdict(self.partition.outcome)
+            told = asdict(self.partition.outcome)
+            if self.held is not None and not self.partition.outcome.skipped:
+                told["rollout"] = asdict(self.held.outcome)
+            result["partition"] = told
         return result
 
     def report(self, result: Mapping[str, object]) -> str:

@@ -13,14 +13,13 @@ from mesh.demo.box import BoxOptions, run_box
 from mesh.demo.plan import CameraPlan, ScenePlan
 from mesh.demo.poisoner import poisoner_verbs
 from mesh.demo.release import Release, make_releases
-from mesh.demo.rollout_console import authority_verbs
 from mesh.demo.scenery import render_cameras
 from mesh.node import Node, load_secret, open_prepared_node, read_invite
 from mesh.node.console import node_verbs
 from mesh.node.control import Verb, serve_control, socket_path
 from mesh.node.processes import Parent
 
-__all__ = ["accomplice", "authority", "box", "node", "poisoner", "releases", "scenery"]
+__all__ = ["accomplice", "box", "node", "poisoner", "releases", "scenery"]
 
 SCENERY_NICENESS = 5
 """The scenery can wait for whoever plays before it is shown."""
@@ -58,13 +57,8 @@ def accomplice(parent: Parent, options: AccompliceOptions) -> None:
 
 
 def node(parent: Parent, config: str) -> None:
-    """A plain node: the bootstrap peer."""
+    """A plain node: the authority, a steward, the bootstrap peer."""
     _serve(parent, config, _nothing)
-
-
-def authority(parent: Parent, config: str) -> None:
-    """The authority, which proposes models and states what they are."""
-    _serve(parent, config, authority_verbs)
 
 
 def poisoner(parent: Parent, config: str) -> None:

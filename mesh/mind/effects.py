@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from crdt.entry import Entry
 from identity.genesis import RootStatement
+from mesh.coordination.displaced import Displaced
+from mesh.coordination.trust import Refused
 from mesh.gossip.effects import Priority
 from mesh.orchestration.blob_tree import Reference
 from mesh.orchestration.goals import Goal
@@ -19,11 +21,13 @@ __all__ = [
     "Disconnect",
     "Effect",
     "Fetch",
+    "OwnStanding",
     "Penalise",
     "Persist",
     "Send",
     "SetTimer",
     "Suspend",
+    "Unheard",
     "Want",
     "Wanted",
     "Wrote",
@@ -122,6 +126,22 @@ class Changed(NamedTuple):
     """A view changed: wake whoever watches the views."""
 
 
+class OwnStanding(NamedTuple):
+    """Our own pair counts no more in our view, and why; or it does again. To be told to people."""
+
+    displaced: Displaced | None
+
+
+class Unheard(NamedTuple):
+    """Our own view refuses an event of ours, so others will; told once a reason and model."""
+
+    reason: Refused
+    name: str
+    type: str
+    model: bytes | None
+    detail: str
+
+
 class Wrote(NamedTuple):
     """A fact of ours is durable and spread; or it is not, and why."""
 
@@ -141,6 +161,8 @@ Effect = (
     | SetTimer
     | Penalise
     | Changed
+    | OwnStanding
+    | Unheard
     | Wrote
     | Fetch
     | Apply

@@ -18,10 +18,12 @@ from crdt.replica import Replica
 from mesh.coordination.hello import Answer, Clock, Head, Hello, HelloError, parse_hello_frame
 from mesh.coordination.trust import PeerClass, PeerSort, Refused, Trust
 
-__all__ = ["Heard", "Link", "LinkStatistics", "Links", "Sorted"]
+__all__ = ["UNSORTED", "Heard", "Link", "LinkStatistics", "Links", "Sorted"]
 
 LINKS_MAX = 512
 """Most links at one time; the network's own limits are lower."""
+UNSORTED = "unsorted"
+"""The class of a peer that has not said hello yet."""
 
 
 @dataclass(slots=True)
@@ -156,7 +158,7 @@ class Links:
                 link.peer,
                 link.hello.name if link.hello else "",
                 link.outbound,
-                link.sort.peer_class.value if link.sort else "unsorted",
+                link.sort.peer_class.value if link.sort else UNSORTED,
                 (link.sort.reason or "") if link.sort else "",
                 link.answer.peer_class.value if link.answer else "",
                 link.answer.reason if link.answer else "",

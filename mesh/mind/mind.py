@@ -42,6 +42,7 @@ from mesh.mind.effects import (
     Wrote,
 )
 from mesh.mind.hearing import Hearing
+from mesh.mind.heeding import Heeding
 from mesh.mind.keeping import Keeping
 from mesh.mind.links import Links
 from mesh.mind.meeting import Meeting
@@ -121,6 +122,7 @@ class Mind(Readable):
         self._spreading = Spreading(self._cores)
         self._keeping = Keeping(self._cores)
         self._conducting = Conducting(self._cores, secret, memory)
+        self._heeding = Heeding(self._cores)
         self._duties = Duties(self._cores, self._meeting, self._keeping, self._conducting)
         self._timer_ns: int | None = None
 
@@ -247,6 +249,7 @@ class Mind(Readable):
             )
         event = cores.speaking.seal(draft, cores.now)
         cores.route(cores.router.publish(topic, event.wire, now.mono_ns, flood=True))
+        self._heeding.published(event)
         return event, self._settle()
 
     def write(self, lane: Lane, kind: str, body: object, now: Instant) -> tuple[int, list[Effect]]:
@@ -338,6 +341,7 @@ class Mind(Readable):
             self._meeting.sort()
             self._spreading.join()
             self._duties.views_changed()
+            self._heeding.views_changed()
             cores.out.append(Changed())
         if woken := cores.speaking.drain_woken():
             cores.out.append(Deliver(woken))

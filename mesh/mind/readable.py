@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 
 from crdt.replica import Replica
+from mesh.coordination.displaced import Displaced
 from mesh.coordination.presence import Presence
 from mesh.coordination.trust import Trust
 from mesh.mind.conducting import Conducting
 from mesh.mind.config import MindConfig
 from mesh.mind.cores import Cores
+from mesh.mind.heeding import Heeding
 from mesh.mind.links import Links
 from mesh.mind.speaking import Speaking
 from mesh.mind.statistics import MindStatistics
@@ -21,6 +23,7 @@ class Readable:
 
     _cores: Cores
     _conducting: Conducting
+    _heeding: Heeding
 
     @property
     def config(self) -> MindConfig:
@@ -58,6 +61,11 @@ class Readable:
         return self._cores.neighbours.presence
 
     @property
+    def displaced(self) -> Displaced | None:
+        """Why this node's own pair counts no more, in its own view; None while it does."""
+        return self._heeding.displaced
+
+    @property
     def heard_ns(self) -> Mapping[bytes, int]:
         """When anything of a key was heard last, monotonic nanoseconds."""
         return self._cores.heard_ns
@@ -82,6 +90,7 @@ class Readable:
             gossip=cores.router.statistics(),
             sync=cores.syncing.statistics(),
             facts=cores.hearing.statistics(),
+            unheard=self._heeding.unheard,
             presence=cores.neighbours.presence,
             clock_offset_ms=cores.clock.offset_ms,
             clock_trusted=cores.clock.trusted,

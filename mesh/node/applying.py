@@ -124,6 +124,7 @@ class Applying:
             self._slots[goal.slot].want(goal, self._conducting.withdrawn)
 
     def _fetch(self, reference: Reference) -> None:
+        self.blobs.tell_removed()
         if self.blobs.exchange.is_complete(reference.digest):
             self._nursery.start_soon(self._hand_over, reference.digest)
             return

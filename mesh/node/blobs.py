@@ -149,12 +149,18 @@ class BlobShell:
             TooManyBlobsError: too many are held or wanted; forget one.
             InvalidReferenceError: the leaves are not its.
         """
+        self.tell_removed()
         self._perform(self.exchange.have(reference, leaves, time.monotonic_ns()))
 
     def forget(self, digest: bytes) -> None:
         """Neither fetch nor serve an artefact any more."""
         self._store.release(digest)
         self._perform(self.exchange.forget(digest, time.monotonic_ns()))
+
+    def tell_removed(self) -> None:
+        """Tell the exchange what the store removed: it serves it no more, and may want it again."""
+        for reference, reason in self._store.removed():
+            self._perform(self.exchange.removed(reference, reason, time.monotonic_ns()))
 
     def admit(self, peer: bytes) -> None:
         """A linked peer is a member: exchange with it. Known already: nothing happens."""
@@ -302,7 +308,9 @@ class BlobShell:
             await self._disk_wake.wait()
             self._disk_wake = trio.Event()
             waiting, self._disk = self._disk, []
-            for answer in await trio.to_thread.run_sync(self._work_through, waiting):
+            answers = await trio.to_thread.run_sync(self._work_through, waiting)
+            self.tell_removed()
+            for answer in answers:
                 self._perform(answer(time.monotonic_ns()))
 
     def _work_through(self, waiting: list[_Disk]) -> list[_Answer]:

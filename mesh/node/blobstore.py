@@ -22,6 +22,7 @@ Calls block and may come from several threads.
 
 import os
 import threading
+from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from hashlib import sha256
@@ -79,6 +80,7 @@ class BlobStore:
         self._lock = threading.RLock()
         self._pinned: frozenset[bytes] | None = None
         self._in_use: dict[str, None] = {}
+        self._removed: deque[tuple[Reference, str]] = deque()
         with named(folder):
             folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
             for left in folder.glob("*.new"):
@@ -268,6 +270,7 @@ class BlobStore:
                 if sha256(data).digest() == digest:
                     return data
                 self._remove(_stem(reference))
+                self._removed.append((reference, "it was removed: it had rotted on the disk"))
                 raise BlobDamagedError(
                     f"{path} no longer has the bytes of its name; it was removed, fetch it again"
                 )
@@ -286,6 +289,13 @@ class BlobStore:
         with self._lock:
             for stem in [stem for stem in self._in_use if stem.startswith(digest.hex())]:
                 del self._in_use[stem]
+
+    def removed(self) -> tuple[tuple[Reference, str], ...]:
+        """Return the complete artefacts that were removed since this was asked last, and why.
+
+        It waits for nobody, so that whoever serves them may ask at any time.
+        """
+        return tuple(self._removed.popleft() for _ in range(len(self._removed)))
 
     def used(self) -> int:
         """Return the bytes of all artefacts, those in the making at their full size."""
@@ -328,6 +338,8 @@ class BlobStore:
             if _stem(other) != _stem(reference):
                 room += size_of(path) or 0
                 self._remove(_stem(other))
+                if path.suffix == ".blob":
+                    self._removed.append((other, "it was removed to make room for another"))
         if room < size:
             raise BlobStoreFullError(
                 f"sha256:{reference.digest.hex()} has {size} bytes, and of the quota of "

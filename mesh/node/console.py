@@ -11,6 +11,7 @@ from mesh.node.issuing import issuing_verbs
 from mesh.node.listing import Sight, list_nodes
 from mesh.node.node import Node
 from mesh.node.rolling import rollout_verbs
+from mesh.node.sentences import displaced_sentence
 from mesh.node.shelf import NodeShelf
 from mesh.node.shell import read_clocks
 from mesh.orchestration.describing import Watch
@@ -41,9 +42,11 @@ class _NodeSigner:
 
 
 def node_verbs(node: Node) -> dict[str, Verb]:
-    """Return the verbs of a node's console: nodes, what an authority signs, and rollouts.
+    """Return the verbs of a node's console: nodes, counters, what authorities sign, and rollouts.
 
-    `nodes` answers {nodes: [row…], me: name}; a row is described in `mesh.node.listing`.
+    `nodes` answers {nodes: [row…], me: name, warning: sentence or ""}; a row is described in
+    `mesh.node.listing`, and the warning says that the node itself counts no more.
+    `counters` answers {counters: name → number, me: name}.
     """
 
     async def nodes(request: Mapping[str, Value]) -> Mapping[str, object]:
@@ -56,7 +59,15 @@ def node_verbs(node: Node) -> dict[str, Verb]:
             dark=presence.dark,
             heard_ns=mind.heard_ns,
         )
-        return {"me": node.name, "nodes": list_nodes(mind.replica, read_clocks(), sight)}
+        return {
+            "me": node.name,
+            "nodes": list_nodes(mind.replica, read_clocks(), sight),
+            "warning": displaced_sentence(mind.displaced) if mind.displaced else "",
+        }
+
+    async def counters(request: Mapping[str, Value]) -> Mapping[str, object]:
+        del request
+        return {"me": node.name, "counters": node.statistics().counters()}
 
     signer = _NodeSigner(node)
     rolling = rollout_verbs(
@@ -65,7 +76,7 @@ def node_verbs(node: Node) -> dict[str, Verb]:
         lambda: _watch(node.mind),
         clock_trusted=lambda: node.mind.statistics().clock_trusted,
     )
-    return {"nodes": nodes, **issuing_verbs(signer), **rolling}
+    return {"nodes": nodes, "counters": counters, **issuing_verbs(signer), **rolling}
 
 
 def _watch(mind: Mind) -> Watch:

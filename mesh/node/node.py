@@ -12,7 +12,7 @@ event, and the loss is counted.
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import trio
 
@@ -24,14 +24,14 @@ from mesh.choreography.reactions import Delivery, Disc, Interest, RequestDecisio
 from mesh.choreography.scope import Reach, Scope
 from mesh.choreography.trace import Stage
 from mesh.coordination.membership import Member, Membership
-from mesh.mind import Draft, Mind, MindStatistics
+from mesh.mind import Draft, Mind
 from mesh.mind.writing import WriteError
-from mesh.net.streams import NetworkStatistics
 from mesh.node.applying import Applying
 from mesh.node.facts import FactFailedError, Facts
 from mesh.node.seen import NodePlace, Seen
 from mesh.node.shell import Shell, read_clocks
 from mesh.node.slot import MakeHost, Slot
+from mesh.node.statistics import NodeStatistics
 from mesh.units import MS
 
 __all__ = ["Node", "NodeError", "NodeStatistics", "Subscription"]
@@ -41,16 +41,6 @@ T = TypeVar("T")
 
 class NodeError(Exception):
     """A node cannot do what it is asked; the message says why and what to do."""
-
-
-class NodeStatistics(NamedTuple):
-    """What a node counted since its start."""
-
-    mind: MindStatistics
-    network: NetworkStatistics
-    frames_dropped: int
-    store_failures: int
-    penalties: int
 
 
 class Subscription:
@@ -301,14 +291,14 @@ class Node:
         return self.membership.all()
 
     def statistics(self) -> NodeStatistics:
-        """Return what was counted since the start."""
+        """Return what was counted since the start: `.counters()` by name, or print it."""
         shell = self._shell
         return NodeStatistics(
-            self.mind.statistics(),
-            shell.network.statistics(),
-            shell.dropped,
-            shell.store_failures,
-            shell.penalties,
+            mind=self.mind.statistics(),
+            network=shell.network.statistics(),
+            frames_dropped=shell.dropped,
+            store_failures=shell.store_failures,
+            penalties=shell.penalties,
         )
 
     def _place_name(self) -> str:

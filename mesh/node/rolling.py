@@ -247,6 +247,7 @@ def _planned(view: Standpoint, plan: Plan) -> Mapping[str, object]:
     return {
         "title": plan.intent.title,
         "id": short(plan.intent.id),
+        "intent": plan.intent.id,
         "slot": plan.intent.slot,
         "names": len(plan.names),
         "unchanged": plan.unchanged,

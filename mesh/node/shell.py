@@ -5,6 +5,7 @@ comes out is performed in order. The mind is only ever called from this task tre
 time.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 
@@ -24,10 +25,13 @@ from mesh.net.streams import Network, PeerConnected, PeerEvent, Stream, StreamHa
 from mesh.node.alarm import Alarm
 from mesh.node.applying import Applying
 from mesh.node.outlets import Outlets
+from mesh.node.sentences import displaced_sentence, unheard_sentence
 from mesh.node.storing import Storing
 from mesh.units import MS, Instant
 
 __all__ = ["Shell", "read_clocks"]
+
+_logger = logging.getLogger("mesh.node")
 
 _FRAME_SIZES = {
     HELLO_PROTOCOL: HELLO_SIZE_MAX,
@@ -157,6 +161,8 @@ class Shell:
             changed.set()
         elif isinstance(effect, fx.Wanted):
             self._want(effect)
+        elif isinstance(effect, fx.OwnStanding | fx.Unheard):
+            self._tell(effect)
         else:
             self._perform_on_peer(effect)
 
@@ -176,6 +182,15 @@ class Shell:
             self._nursery.start_soon(self.network.disconnect, effect.peer)
         elif isinstance(effect, fx.Penalise):
             self.penalties += 1
+
+    def _tell(self, effect: fx.OwnStanding | fx.Unheard) -> None:
+        """Say what the people who run this node should know."""
+        if isinstance(effect, fx.Unheard):
+            _logger.warning("%s", unheard_sentence(effect))
+        elif effect.displaced is not None:
+            _logger.warning("%s", displaced_sentence(effect.displaced))
+        else:
+            _logger.warning("%s counts again", self.mind.config.name)
 
     def _want(self, effect: fx.Wanted) -> None:
         self._book.known = {want.peer: want.addresses for want in effect.peers}

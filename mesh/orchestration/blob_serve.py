@@ -245,11 +245,16 @@ class Server:
 
     def _damaged(self, blob: Blob, index: int, what: str) -> None:
         """A chunk of ours rotted: a part is fetched again, a whole is given up and said to be."""
-        blob.held &= ~(1 << index)
         if blob.state is State.COMPLETE:
-            blob.state, blob.held = State.LOST, 0
-            blob.reason = f"chunk {index} {what}"
-            self._shared.effects.append(Lost(blob.reference, blob.reason))
+            self.lost(blob, f"chunk {index} {what}")
+            return
+        blob.held &= ~(1 << index)
+        self.announce(blob)
+
+    def lost(self, blob: Blob, reason: str) -> None:
+        """A whole of ours is given up: nobody is told any more that we hold it."""
+        blob.state, blob.held, blob.reason = State.LOST, 0, reason
+        self._shared.effects.append(Lost(blob.reference, reason))
         self.announce(blob)
 
     # ----------------------------------------------------------------------- what we hold

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from mesh.orchestration.blob_effects import BlobEffect, Penalise, Send
+from mesh.orchestration.blob_errors import TooManyBlobsError
 from mesh.orchestration.blob_frames import Frame, encode_frame
+from mesh.orchestration.blob_limits import BLOBS_MAX
 from mesh.orchestration.blob_transfer import Blob, State
 from mesh.orchestration.blob_tree import CHUNK_SIZE, Reference
 
@@ -128,6 +130,19 @@ class Shared:
     def knows(self, job: Job) -> bool:
         """Return whether the job's artefact is still of interest."""
         return self.blobs.get(job.blob.id) is job.blob
+
+    def make_place(self) -> None:
+        """Make sure that one more artefact fits in; a lost one gives its place.
+
+        Raises:
+            TooManyBlobsError: `BLOBS_MAX` are held or wanted.
+        """
+        if len(self.blobs) < BLOBS_MAX:
+            return
+        lost = next((each for each, blob in self.blobs.items() if blob.state is State.LOST), None)
+        if lost is None:
+            raise TooManyBlobsError(f"{BLOBS_MAX} artefacts are held or wanted: forget one first")
+        del self.blobs[lost]
 
     def send(self, peer: bytes, frame: Frame, ticket: int = 0) -> None:
         """Send a frame."""

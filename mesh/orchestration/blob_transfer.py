@@ -14,7 +14,7 @@ BEGINNING  the disk makes room                     → FETCHING
 FETCHING   chunks come                             → SEALING
 SEALING    the disk proves the whole               → COMPLETE, FETCHING (damaged), FAILED
 COMPLETE   it is served only                       → LOST
-LOST       our copy is damaged: want it again      (final)
+LOST       our copy is damaged, or gone            (final; wanted again, it begins anew)
 FAILED     its reference contradicts itself        (final)
 ```
 """

@@ -38,10 +38,10 @@ from mesh.orchestration.blob_effects import (
     Seal,
     Sealed,
 )
-from mesh.orchestration.blob_errors import BlobFrameError, InvalidReferenceError, TooManyBlobsError
+from mesh.orchestration.blob_errors import BlobFrameError, InvalidReferenceError
 from mesh.orchestration.blob_fetch import Fetcher
 from mesh.orchestration.blob_frames import Chunk, Hold, Indices, Kind, Leaves, Note, decode_frame
-from mesh.orchestration.blob_limits import BLOBS_MAX, RETRY_NS, ExchangeLimits
+from mesh.orchestration.blob_limits import RETRY_NS, ExchangeLimits
 from mesh.orchestration.blob_serve import Server
 from mesh.orchestration.blob_shared import (
     BlobProgress,
@@ -87,8 +87,8 @@ class Exchange:
         blob = self._shared.blobs.get(reference.id)
         if blob is not None and blob.state is not State.LOST:
             return []
-        if blob is None and len(self._shared.blobs) >= BLOBS_MAX:
-            raise TooManyBlobsError(f"{BLOBS_MAX} artefacts are held or wanted: forget one first")
+        if blob is None:
+            self._shared.make_place()
         blob = self._shared.blobs[reference.id] = Blob(reference, State.RESUMING)
         self._resume(blob)
         self._fetcher.wanted(blob)
@@ -108,8 +108,8 @@ class Exchange:
             raise InvalidReferenceError(
                 f"{len(leaves)} bytes of leaves do not hash to tree {reference.tree.hex()}"
             )
-        if known is None and len(self._shared.blobs) >= BLOBS_MAX:
-            raise TooManyBlobsError(f"{BLOBS_MAX} artefacts are held or wanted: forget one first")
+        if known is None:
+            self._shared.make_place()
         if known is not None:
             self._fetcher.unwanted(known)
         blob = self._shared.blobs[reference.id] = Blob(reference, State.COMPLETE)
@@ -293,6 +293,13 @@ class Exchange:
             self._fetcher.unwanted(blob)
             self._server.announce(blob)
             self._shared.effects.append(Failed(blob.reference, blob.reason))
+        return self._done(now_ns)
+
+    def removed(self, reference: Reference, reason: str, now_ns: int) -> list[BlobEffect]:
+        """The disk gave up a complete artefact; the reason is for people."""
+        blob = self._shared.blobs.get(reference.id)
+        if blob is not None and blob.state is State.COMPLETE:
+            self._server.lost(blob, reason)
         return self._done(now_ns)
 
     def loaded(self, ticket: int, data: Bytes, now_ns: int) -> list[BlobEffect]:

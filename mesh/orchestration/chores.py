@@ -11,6 +11,7 @@ from identity.capability import is_at_or_under
 from mesh.orchestration.blob_tree import Reference
 from mesh.orchestration.goals import Fetch
 from mesh.orchestration.memory import IntentMemory, Phase, SlotMemory
+from mesh.orchestration.report import Report, Verdict, verdict_of
 from mesh.orchestration.rollouts import Rollouts
 
 __all__ = ["fetches", "forgotten", "outlived"]
@@ -45,8 +46,10 @@ def outlived(
 ) -> dict[bytes, bytes]:
     """Return the own reports that nobody counts any more: their ids, by intent.
 
-    Those whose model is approved or withdrawn; and where too many are left, some of the dead. What
-    a running attempt said is not among them: a neighbour may have to hold it, and more is to come.
+    Those whose model is withdrawn, and of an approved one all but what stands against it: people
+    ask for that, and a resume has to name it. Where too many are left, some of the dead go, then
+    some of the approved. What a running attempt said is not among them: a neighbour may have to
+    hold it, and more is to come.
 
     Args:
         rollouts: the view of now.
@@ -59,14 +62,15 @@ def outlived(
         for identifier, held in intents.items()
         if held.report is not None and held.phase is None
     }
-    settled = [identifier for identifier in reports if _is_settled(rollouts, identifier)]
+    settled = [each for each, report in reports.items() if _is_settled(rollouts, report)]
     left = [identifier for identifier in reports if identifier not in settled]
     dead = [
         identifier
         for identifier in left
         if rollouts.is_dead(identifier) and (identifier in rollouts.by_id or whole)
     ]
-    gone = (*settled, *dead[: max(0, len(left) - REPORTS_MAX)])
+    proven = [each for each in left if each not in dead and _is_proven(rollouts, each)]
+    gone = (*settled, *(*dead, *proven)[: max(0, len(left) - REPORTS_MAX)])
     return {identifier: reports[identifier].id for identifier in gone}
 
 
@@ -100,9 +104,16 @@ def forgotten(
     )
 
 
-def _is_settled(rollouts: Rollouts, intent: bytes) -> bool:
-    rollout = rollouts.by_id.get(intent)
+def _is_settled(rollouts: Rollouts, report: Report) -> bool:
+    rollout = rollouts.by_id.get(report.intent)
     if rollout is None:
         return False
-    artefact = rollout.intent.artefact
-    return rollouts.is_proven(artefact) or rollouts.is_withdrawn(artefact)
+    if rollouts.is_withdrawn(rollout.intent.artefact):
+        return True
+    stands = verdict_of(report, rollout.intent.gate) is Verdict.BAD
+    return rollout.is_proven and not (stands and report.id not in rollout.forgiven)
+
+
+def _is_proven(rollouts: Rollouts, intent: bytes) -> bool:
+    rollout = rollouts.by_id.get(intent)
+    return rollout is not None and rollout.is_proven

@@ -7,7 +7,7 @@ Nobody steers a box. It looks at its own view of the rollouts and at who it sees
    takes its own good report back, and starts that intent again only with a resume that it had not.
 2. *A running attempt goes on* while it may. Before the swap anything that forbids a start stops
    it; after the swap only the intent's death does, because a freeze is not a rollback.
-3. *Start*: the one live intent over my name, in a stage that I latched open, that nothing holds, if
+3. *Start*: the one live intent over my name, in a stage that is open to me, that nothing holds, if
    no bad report of mine is unforgiven. The attempt is prepared in the spare slot, reported
    `started`, and swapped only when a linked peer holds that report, if there is one: a model that
    kills its box must leave a trace.
@@ -44,7 +44,7 @@ from mesh.orchestration.going_back import fallback, is_over, stage_of_start
 from mesh.orchestration.halting import Halting
 from mesh.orchestration.intent import Intent
 from mesh.orchestration.memory import IntentMemory, Memory, Phase, Running, SlotMemory
-from mesh.orchestration.opening import Opening
+from mesh.orchestration.opening import Opening, is_open
 from mesh.orchestration.report import Metrics, Outcome, Verdict, report_topic, verdict_of
 from mesh.orchestration.reporting import Reporting
 from mesh.orchestration.rollouts import Rollout, Rollouts
@@ -297,7 +297,7 @@ class Conductor:
         if self._reporting.stands(held, rollout):
             return False
         stage = stage_of_start(rollout, self._name, self._labels)
-        return stage is not None and held.is_open(stage)
+        return stage is not None and is_open(rollout, held, stage)
 
     # Changing
 

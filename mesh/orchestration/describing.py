@@ -92,10 +92,11 @@ def describe_rollout(rollout: Rollout, watch: Watch) -> Row:
     soaks = {stage: at for (intent, stage), at in watch.soaks.items() if intent == rollout.id}
     told = explain(rollout, watch.sight, memory, now_ns=watch.now_ns, soaks=soaks)
     wide = told.state == "complete"
-    passed = wide and told.stages[-1].gate.passes
+    settled = "approved" if rollout.is_proven else "complete"
+    passed = wide and (rollout.is_proven or told.stages[-1].gate.passes)
     return {
         **_row(rollout),
-        "state": "open to its last stage" if wide and not passed else told.state,
+        "state": (settled if passed else "open to its last stage") if wide else told.state,
         "ended": rollout.dead is not None or bool(rollout.superseded_by),
         "complete": passed,
         "on_partition": rollout.intent.on_partition,
@@ -183,6 +184,8 @@ def _why(view: Standpoint, rollout: Rollout, pair: Pair, watch: Watch) -> str:
     if stage is None:
         return "stays with what it runs: it is not in the cohort"
     share = percent(rollout.intent.shares_ppm[stage])
+    if rollout.is_proven:
+        return f"its stage of {share} is open: the model is approved, and it reports nothing bad"
     memory = observed(rollout, watch.memories.get(rollout.id, IntentMemory()))
     if not memory.is_open(stage):
         told = describe_rollout(rollout, watch)

@@ -7,6 +7,7 @@ OrchestrationError
 ├── InvalidReportError   a report that cannot be written down
 ├── InvalidHaltError     a halt that would prove nothing
 ├── CannotApplyError     what a person asked for and cannot have; the message is for that person
+├── RolloutFileError     a rollout as people write it that cannot be used, with line and column
 ├── InvalidMemoryError   bytes that are no memory of a conductor
 └── BlobError            of the exchange of artefacts; `blob_errors` draws its branches
 
@@ -40,6 +41,18 @@ class InvalidHaltError(OrchestrationError):
 
 class CannotApplyError(OrchestrationError):
     """What a person asked for and cannot have: what was wrong, what was expected, what to do."""
+
+
+class RolloutFileError(OrchestrationError):
+    """A rollout file that cannot be used; the message has line, value and what was expected.
+
+    Attributes:
+        line: where it is, from 1.
+    """
+
+    def __init__(self, name: str, line: int, column: int, message: str) -> None:
+        super().__init__(f"{name}:{line}:{column}: {message}")
+        self.line = line
 
 
 class InvalidMemoryError(OrchestrationError):

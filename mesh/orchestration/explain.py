@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from mesh.orchestration.gate import GateReading
 from mesh.orchestration.memory import IntentMemory
-from mesh.orchestration.opening import is_cut, read_gates
+from mesh.orchestration.opening import is_cut, is_open, read_gates
 from mesh.orchestration.report import Outcome, Verdict, verdict_of
 from mesh.orchestration.rollouts import Rollout
 from mesh.orchestration.sight import Sight
 from mesh.units import MS, SECOND
 
-__all__ = ["Explanation", "StageBar", "explain", "forgivable"]
+__all__ = ["Explanation", "StageBar", "counted", "explain", "forgivable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class StageBar:
     Attributes:
         share_ppm: its share of the cohort.
         names: how many names it holds.
-        open: whether this box latched it open.
+        open: whether it is open to this box.
         healthy: names that reported good.
         failed: names whose report is bad.
         dark: names that are gone.
@@ -65,6 +65,11 @@ class Explanation:
     needs: tuple[str, ...]
 
 
+def counted(count: int, one: str, several: str = "") -> str:
+    """Return how many of something there are, as people say it: 1 report, 2 reports."""
+    return f"{count} {one if count == 1 else several or one + 's'}"
+
+
 def explain(
     rollout: Rollout,
     sight: Sight,
@@ -88,7 +93,8 @@ def explain(
         for number, gate in enumerate(gates)
     )
     top = max((latch.stage for latch in memory.latches), default=-1)
-    complete = top == len(rollout.intent.stages) - 1 and rollout.obstacle is None
+    last = len(rollout.intent.stages) - 1
+    complete = is_open(rollout, memory, last) and rollout.obstacle is None
     reasons = [] if complete else _reasons(rollout, sight, stages, top)
     state = rollout.obstacle or ("complete" if complete else "open")
     return Explanation(
@@ -140,7 +146,7 @@ def _bar(
     return StageBar(
         share_ppm=rollout.intent.stages[number].share_ppm,
         names=len(names),
-        open=memory.is_open(number),
+        open=is_open(rollout, memory, number),
         healthy=len(healthy),
         failed=len(failed),
         dark=len(dark),
@@ -158,6 +164,8 @@ def _reasons(
     found: list[tuple[str, str]] = []
     if rollout.obstacle is not None:
         found.append((rollout.obstacle, _cure(rollout)))
+    if rollout.is_proven:
+        return found
     if not sight.whole:
         found.append(
             ("not every linked peer was asked since the link came up", "one whole sync with each")
@@ -168,9 +176,10 @@ def _reasons(
         lost = [name for name in rollout.cohort.ranked if name in rollout.current]
         lost = [name for name in lost if name not in sight.seen]
         listed = ", ".join(lost[:3]) + (" …" if len(lost) > 3 else "")
+        gone = f"{counted(len(lost), 'name')} out of sight ({listed})"
         found.append(
             (
-                f"this side counts itself partitioned: {len(lost)} names out of sight ({listed})",
+                f"this side counts itself partitioned: {gone}",
                 "links to them; retire those that are dead; or promote",
             )
         )
@@ -197,9 +206,10 @@ def _gate_reasons(
     gate, found = stage.gate, list[tuple[str, str]]()
     if gate.reported < gate.needed:
         missing = gate.needed - gate.reported
-        lacks = f"stage {number}: {gate.reported} of {gate.needed} reports, base {gate.base}"
+        asked = counted(gate.needed, "report")
+        lacks = f"stage {number}: {gate.reported} of {asked}, base {gate.base}"
         doubt = f"; {stage.unknown} unknown: retire those that are dead" if stage.unknown else ""
-        found.append((lacks, f"{missing} more reports{doubt}"))
+        found.append((lacks, f"{counted(missing, 'more report')}{doubt}"))
     if len(gate.bad) > gate.allowed:
         first = gate.bad[0]
         report = rollout.reports[first]

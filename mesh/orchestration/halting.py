@@ -12,10 +12,11 @@ __all__ = ["Halting", "halt_due"]
 def halt_due(rollout: Rollout) -> Halt | None:
     """Return the halt that the held reports prove, of the first stage that failed, or None.
 
-    It takes as few reports as prove it, by rank. Where one counts already nobody signs another.
+    It takes as few reports as prove it, by rank. Where one counts already nobody signs another, nor
+    of what a person approved: one late box would send everybody back.
     """
     cohort = rollout.cohort
-    if rollout.dead is not None or rollout.halts or cohort is None:
+    if rollout.is_proven or rollout.dead is not None or rollout.halts or cohort is None:
         return None
     held = [rollout.reports[name] for name in cohort.ranked if name in rollout.reports]
     for stage, size in enumerate(cohort.sizes):

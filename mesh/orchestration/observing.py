@@ -18,10 +18,12 @@ _STARTED = (Outcome.STARTED, Outcome.GOOD, Outcome.FAILED, Outcome.WAITING)
 
 
 def opened(rollout: Rollout) -> int:
-    """Return the widest stage that some box was in, or that a promote opens; -1 for none."""
+    """Return the widest stage that some box was in, or that people opened; -1 for none."""
     cohort = rollout.cohort
     if cohort is None or rollout.dead is not None:
         return -1
+    if rollout.is_wide_open:
+        return len(rollout.intent.stages) - 1
     stages = [
         stage
         for name, report in rollout.reports.items()

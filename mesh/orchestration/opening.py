@@ -8,6 +8,9 @@ Under `hold` nothing opens on a side that counts itself partitioned, the first s
 What opened is latched as permission to start, with the reports that the gate counted, so that
 anyone can ask why. A halt clears the latches, and so does a resume after one: stages open anew from
 the first. `promote` latches without gate and in a partition.
+
+Of a model that a person approved every stage is open, in a partition and before the sync too. That
+is latched nowhere: it is so as long as the record counts.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,7 +22,12 @@ from mesh.orchestration.rollouts import Rollout
 from mesh.orchestration.sight import Sight, is_partitioned
 from mesh.units import MS
 
-__all__ = ["Opening", "is_cut", "read_gates"]
+__all__ = ["Opening", "is_cut", "is_open", "read_gates"]
+
+
+def is_open(rollout: Rollout, memory: IntentMemory, stage: int) -> bool:
+    """Whether a stage is open to a box: it latched it, or a person answered the gate."""
+    return rollout.is_wide_open or memory.is_open(stage)
 
 
 def is_cut(rollout: Rollout, sight: Sight) -> bool:

@@ -9,6 +9,8 @@ promoted, being halted and being superseded are stored nowhere; they are compute
 - An intent supersedes those that it names, of its slot, whose scope lies in its own.
 - Two live intents of one slot, neither superseded, whose scopes overlap, are *rivals*: nobody opens
   or starts either. Scopes decide and not cohorts, so the answer needs no list.
+- A model that a person approved is *proven*: the gate of its intents is answered. Every stage is
+  open, and nobody signs a halt; one that counts counts all the same, until a resume.
 - What a halt proved and a resume forgave begins an *era*: what was opened in an earlier one is not
   open, and a `promote` that did not know of it is void.
 """
@@ -35,6 +37,9 @@ from mesh.orchestration.records import (
 from mesh.orchestration.report import Report, Verdict, verdict_of
 
 __all__ = ["Rollout", "Rollouts", "fold_rollouts", "unforgiven"]
+
+PROVEN = (ModelState.APPROVED, ModelState.SUPERSEDED)
+"""States of a model that a person approved, once at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +83,16 @@ class Rollout:
     proved: tuple[bytes, ...] = ()
     superseded_by: tuple[bytes, ...] = ()
     rivals: tuple[bytes, ...] = ()
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether a person answered the gate: the model is, or was, approved."""
+        return self.model in PROVEN
+
+    @property
+    def is_wide_open(self) -> bool:
+        """Whether every stage is open on a person's word: it is proven, and nothing ended it."""
+        return self.is_proven and self.dead is None and not self.halts
 
     @property
     def dead(self) -> str | None:
@@ -131,7 +146,7 @@ class Rollouts:
 
     def is_proven(self, artefact: bytes) -> bool:
         """Whether an artefact is, or was, approved."""
-        return self.models.get(artefact) in (ModelState.APPROVED, ModelState.SUPERSEDED)
+        return self.models.get(artefact) in PROVEN
 
     def heads(self, slot: str, name: str) -> tuple[Rollout, ...]:
         """The live intents of a slot over a name that nothing supersedes; rivals if several."""

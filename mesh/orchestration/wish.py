@@ -1,7 +1,8 @@
 """A rollout as it is asked for, before anybody looked whether it can be.
 
-It crosses from the command line to a running node as a map, and is read there like anything from
-outside: any value gives a wish or a `CannotApplyError`.
+It comes from the file that a person wrote, its shares and times in whole numbers. It crosses from
+the command line to a running node as a map, and is read there like anything from outside: any value
+gives a wish or a `CannotApplyError`.
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from identity.encoding import Value
 from mesh.orchestration.errors import CannotApplyError
 from mesh.orchestration.fields import MILLION, integer, table
 from mesh.orchestration.intent import DIGEST_SIZE, LATENCY_US_MAX, Gate, Stage
+from mesh.orchestration.rollout_file import RolloutFile
 
-__all__ = ["Wish", "parse_wish"]
+__all__ = ["Wish", "parse_wish", "wish_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,28 @@ class Wish:
             "on_partition": self.on_partition,
             "on_failure": self.on_failure,
         }
+
+
+def wish_in(file: RolloutFile) -> Wish:
+    """Return what a file asks for."""
+    spec, asked = file.spec, file.spec.gate.counted()
+    return Wish(
+        title=file.metadata.name,
+        artefact=spec.digest,
+        slot=spec.slot,
+        within=spec.cohort.within,
+        labels=tuple(sorted(spec.cohort.labels.items())),
+        stages=tuple(Stage(stage.share_ppm, stage.soak_ms) for stage in spec.stages),
+        gate=Gate(
+            min_reports_ppm=asked["min_reports"],
+            success_ppm=asked["success"],
+            p95_us_max=asked.get("p95_us"),
+            map50_ppm_min=asked.get("map50"),
+            disagreement_ppm_max=asked.get("disagreement"),
+        ),
+        on_partition=spec.on_partition,
+        on_failure=spec.on_failure,
+    )
 
 
 def parse_wish(value: object) -> Wish:

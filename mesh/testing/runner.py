@@ -15,8 +15,9 @@ from typing import Literal
 
 from mesh.testing.checkers import Checker, Measuring
 from mesh.testing.checkers.registry import CHECKERS
-from mesh.testing.scenario import Scenario, Step, seconds
+from mesh.testing.scenario import Scenario
 from mesh.testing.scenario_deeds import ScenarioError
+from mesh.testing.scenario_steps import Step, seconds
 from mesh.testing.scenario_world import SimulatedWorld, World
 from mesh.testing.sight import Sight, agreement
 

@@ -24,45 +24,55 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from mesh.choreography.verdict import Reason
-from mesh.files.durations import DURATION, milliseconds
 from mesh.files.form import Filled, Form, MistakeError, nearest
 from mesh.files.yaml_tree import Node
+from mesh.testing.scenario_steps import (
+    Backup,
+    Clock,
+    Count,
+    Cut,
+    Disk,
+    Grant,
+    Hole,
+    Links,
+    OneWay,
+    Part,
+    PowerCut,
+    Publish,
+    Put,
+    Revoke,
+    Share,
+    Slow,
+    Step,
+    Swap,
+    Text,
+    Turn,
+    seconds,
+)
 from mesh.testing.scenario_words import EXPECTED
 
 __all__ = [
-    "Clock", "Cut", "Disk", "Expect", "FleetPlan", "Grant", "Impersonation", "Links", "Publish",
-    "Put", "Revoke", "Scenario", "ScenarioFileError", "Step", "Swap", "parse_scenario",
+    "Expect",
+    "FleetPlan",
+    "Scenario",
+    "ScenarioFileError",
+    "parse_scenario",
     "scenario_schema",
-]  # fmt: skip
+]
 
 BOXES_MAX = 1000
 """Most boxes of a scenario."""
 STEPS_MAX = 400
 """Most steps of a scenario."""
-SELECTORS_MAX = 64
-"""Most names and patterns of one selection."""
 TIME_S_MAX = 90 * 86_400
 """Longest time of a step: a quarter, seconds."""
-PUBLISH_MAX = 100_000
-"""Most events of one step and one box."""
-
-Duration = Annotated[str, Meta(pattern=DURATION, examples=["10s", "2m"])]
-Text = Annotated[str, Meta(min_length=1, max_length=63)]
-Who = Annotated[str, Meta(min_length=1, max_length=200, examples=["north/*", "centre"])]
-Several = Who | Annotated[tuple[Who, ...], Meta(min_length=1, max_length=SELECTORS_MAX)]
-Share = Annotated[float, Meta(ge=0, lt=1)]
-Count = Annotated[int, Meta(ge=1, le=1 << 40)]
 
 
 class ScenarioFileError(MistakeError):
     """A scenario file that cannot be used."""
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A mapping of the file; a misspelt key would be silently ignored, so it is refused."""
-
-
-class FleetPlan(_Part, frozen=True, kw_only=True):
+class FleetPlan(Part, frozen=True, kw_only=True):
     """The town: half of its boxes on each bank, a steward for each, one centre."""
 
     boxes: Annotated[int, Meta(ge=1, le=BOXES_MAX)] = 8
@@ -73,124 +83,7 @@ class FleetPlan(_Part, frozen=True, kw_only=True):
     ] = 600.0
 
 
-class Cut(_Part, frozen=True, kw_only=True):
-    """Nothing passes between a side and all others."""
-
-    side: Several
-    label: Text = "cut"
-
-
-class Links(_Part, frozen=True, kw_only=True):
-    """What the links are like from now on; what is left out stays."""
-
-    loss: Share | None = None
-
-
-class Disk(_Part, frozen=True, kw_only=True):
-    """What becomes of disks."""
-
-    who: Several
-    full: bool
-
-
-class Clock(_Part, frozen=True, kw_only=True):
-    """A wall clock is set wrong."""
-
-    who: Several
-    ahead: Duration | None = None
-    behind: Duration | None = None
-
-
-class Swap(_Part, frozen=True, kw_only=True):
-    """The hardware behind a name is replaced; the old box stays in the world as "NAME (old)"."""
-
-    name: Who
-    by: Who
-
-
-class Revoke(_Part, frozen=True, kw_only=True):
-    """A name is revoked."""
-
-    name: Who
-    by: Who = "centre"
-
-
-class Grant(_Part, frozen=True, kw_only=True):
-    """A name is granted to a key whose box is not here."""
-
-    name: Who
-    by: Who = "centre"
-
-
-class Put(_Part, frozen=True, kw_only=True):
-    """A register is written."""
-
-    key: Annotated[str, Meta(min_length=1, max_length=128)]
-    value: str | int
-    by: Who = "centre"
-
-
-class Publish(_Part, frozen=True, kw_only=True):
-    """Boxes see near misses and say so, each of them `count` times."""
-
-    who: Several
-    count: Annotated[int, Meta(ge=1, le=PUBLISH_MAX)] = 1
-    every: Duration = "1s"
-
-
-class Impersonation(_Part, frozen=True, kw_only=True):
-    """A box sends an event that says another name, sealed with its own key."""
-
-    by: Who
-    name: Who
-
-
-class Step(_Part, frozen=True, kw_only=True):
-    """One thing that happens, and when: once the time `at` has come, else at once."""
-
-    at: Duration | UnsetType = UNSET
-    run: Duration | UnsetType = UNSET
-    settle: Duration | UnsetType = UNSET
-    cut: Cut | UnsetType = UNSET
-    heal: Text | UnsetType = UNSET
-    links: Links | UnsetType = UNSET
-    crash: Several | UnsetType = UNSET
-    restart: Several | UnsetType = UNSET
-    disk: Disk | UnsetType = UNSET
-    clock: Clock | UnsetType = UNSET
-    swap_hardware: Swap | UnsetType = UNSET
-    revoke: Revoke | UnsetType = UNSET
-    grant: Grant | UnsetType = UNSET
-    put: Put | UnsetType = UNSET
-    publish: Publish | UnsetType = UNSET
-    impersonate: Impersonation | UnsetType = UNSET
-
-    @property
-    def at_s(self) -> float | None:
-        """When it happens at the earliest, seconds after the fleet stood."""
-        return None if isinstance(self.at, UnsetType) else seconds(self.at)
-
-    @property
-    def verbs(self) -> tuple[str, ...]:
-        """What it does; one word, once the file was checked."""
-        return tuple(
-            field
-            for field in self.__struct_fields__
-            if field != "at" and getattr(self, field) is not UNSET
-        )
-
-    @property
-    def verb(self) -> str:
-        """What it does."""
-        return self.verbs[0]
-
-    @property
-    def deed(self) -> object:
-        """The value of its verb."""
-        return getattr(self, self.verb)
-
-
-class Expect(_Part, frozen=True, kw_only=True):
+class Expect(Part, frozen=True, kw_only=True):
     """What must have happened at least, for the scenario to have shown anything."""
 
     seconds_cut: Count | None = None
@@ -200,7 +93,7 @@ class Expect(_Part, frozen=True, kw_only=True):
     requests: Count | None = None
     entries_exchanged: Count | None = None
     views_differed_s: Count | None = None
-    refused: dict[str, Count] = {}
+    refused: dict[str, Count] = msgspec.field(default_factory=dict[str, int])
 
     def wanted(self) -> dict[str, int]:
         """Return the least counts, by name; refusals as `refused.REASON`."""
@@ -212,7 +105,7 @@ class Expect(_Part, frozen=True, kw_only=True):
         return plain | {f"refused.{reason}": count for reason, count in self.refused.items()}
 
 
-class Scenario(_Part, frozen=True, kw_only=True):
+class Scenario(Part, frozen=True, kw_only=True):
     """A whole file."""
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -222,11 +115,6 @@ class Scenario(_Part, frozen=True, kw_only=True):
     expect: Expect
     seed: Annotated[int, Meta(ge=0, lt=1 << 32)] = 0
     fleet: FleetPlan = FleetPlan()
-
-
-def seconds(duration: str) -> float:
-    """Return a duration in seconds."""
-    return milliseconds(duration) / 1000
 
 
 def parse_scenario(data: bytes, name: str, *, checkers: tuple[str, ...]) -> Scenario:
@@ -276,9 +164,20 @@ def _check_steps(filled: Filled[Scenario]) -> None:
                 raise filled.wrong(f"{where}.{field}", f"expected at most {TIME_S_MAX // 86400}d")
         if not isinstance(step.run, UnsetType):
             now_s += seconds(step.run)
-        clock = step.clock
-        if isinstance(clock, Clock) and (clock.ahead is None) == (clock.behind is None):
+        _check_deed(filled, where, step.deed)
+
+
+def _check_deed(filled: Filled[Scenario], where: str, deed: object) -> None:
+    """Refuse what would change nothing."""
+    if isinstance(deed, Clock):
+        if deed.ahead is not None and deed.behind is not None:
             raise filled.wrong(f"{where}.clock", "expected either ahead or behind")
+        if (deed.ahead, deed.behind, deed.drift_ppm) == (None, None, None):
+            raise filled.wrong(f"{where}.clock", "expected ahead, behind or drift_ppm")
+    elif isinstance(deed, Disk) and (deed.full, deed.sync_ms) == (None, None):
+        raise filled.wrong(f"{where}.disk", "expected full or sync_ms")
+    elif isinstance(deed, Links) and not deed.changes():
+        raise filled.wrong(f"{where}.links", "expected something that changes, as loss")
 
 
 def _check_words(filled: Filled[Scenario], checkers: tuple[str, ...]) -> None:
@@ -311,7 +210,13 @@ _FORM = Form(
         "fleet": FleetPlan,
         "steps[]": Step,
         "steps[].cut": Cut,
+        "steps[].cut_one_way": OneWay,
+        "steps[].blackhole": Hole,
         "steps[].links": Links,
+        "steps[].power_cut": PowerCut,
+        "steps[].slow": Slow,
+        "steps[].backup": Backup,
+        "steps[].restore": Backup,
         "steps[].disk": Disk,
         "steps[].clock": Clock,
         "steps[].swap_hardware": Swap,
@@ -319,7 +224,7 @@ _FORM = Form(
         "steps[].grant": Grant,
         "steps[].put": Put,
         "steps[].publish": Publish,
-        "steps[].impersonate": Impersonation,
+        "steps[].turn": Turn,
         "expect": Expect,
     },
     EXPECTED,

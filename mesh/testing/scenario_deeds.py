@@ -10,15 +10,10 @@ from collections import Counter
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
-from mesh.choreography.event import SealedEvent
-from mesh.gossip.effects import Priority
-from mesh.gossip.messages import Message, encode_message, message_frame
-from mesh.mind import GOSSIP_PROTOCOL, Draft
-from mesh.mind.effects import Send
-from mesh.testing import scenario as sc
-from mesh.testing.fleet import MODEL, Fleet, FleetBox, FleetError
-from mesh.testing.near_miss import NEAR_MISS, NearMiss
-from mesh.testing.rogue import forge
+from mesh.testing import scenario_steps as sc
+from mesh.testing.adversaries import Behaviour
+from mesh.testing.disk import Backup
+from mesh.testing.fleet import Fleet, FleetBox, FleetError
 from mesh.testing.sight import Fact, Spoken
 from mesh.units import SECOND
 
@@ -26,10 +21,8 @@ __all__ = ["Deeds", "ScenarioError"]
 
 REPLACED = " (old)"
 """What the name of a box ends with whose hardware was replaced."""
-FAULTS = frozenset(
-    {"cut", "heal", "links", "crash", "restart", "disk", "clock", "swap_hardware", "impersonate"}
-)
-"""Verbs that break or mend something."""
+PEACEFUL = frozenset({"publish", "put", "grant", "revoke", "backup"})
+"""Verbs that neither break nor mend anything."""
 
 
 class ScenarioError(Exception):
@@ -43,7 +36,6 @@ class Deeds:
         fleet: to whom it is done.
         spoken: every event published, by id.
         facts: every fact written that became durable.
-        cuts: the boxes of each cut that stands, by its label.
         turned: keys of boxes that were made to lie.
         counts: of what was done.
         disturbed_ns: when something was broken or mended last.
@@ -53,13 +45,13 @@ class Deeds:
         self.fleet = fleet
         self.spoken: dict[bytes, Spoken] = {}
         self.facts: list[Fact] = []
-        self.cuts: dict[str, list[FleetBox]] = {}
         self.turned: set[bytes] = set()
         self.counts: Counter[str] = Counter()
         self.disturbed_ns = self.began_ns = fleet.simulation.now_ns
         self._written: list[tuple[float, str, FleetBox, int]] = []
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
+        self._backups: dict[str, Backup] = {}
 
     @property
     def now_s(self) -> float:
@@ -81,7 +73,7 @@ class Deeds:
             getattr(self, f"_{step.verb}")(step.deed)
         except FleetError as error:
             raise ScenarioError(str(error)) from None
-        if step.verb in FAULTS:
+        if step.verb not in PEACEFUL:
             self.disturbed_ns = self.fleet.simulation.now_ns
 
     def advance(self, seconds: float) -> None:
@@ -94,6 +86,11 @@ class Deeds:
             action()
         simulation.run(max(0, end - simulation.now_ns) / SECOND)
         self._note_written()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no cut stands."""
+        return not self.fleet.simulation.network.cuts()
 
     @property
     def is_idle(self) -> bool:
@@ -131,51 +128,86 @@ class Deeds:
     def _wrote(self, name: str, handle: int) -> None:
         self._written.append((self.now_s, name, self.fleet.box(name), handle))
 
-    # ------------------------------------------------------------------------------ faults
+    # ------------------------------------------------------------------------------ network
 
     def _cut(self, cut: sc.Cut) -> None:
-        if self.cuts:
-            standing = ", ".join(self.cuts)
-            raise ScenarioError(f"cut {cut.label}: heal {standing} first, one cut stands at a time")
-        side = list(self.choose(cut.side).values())
-        self.cuts[cut.label] = side
-        self.fleet.simulation.partition([box.node for box in side])
-        self.counts["cuts"] += 1
+        self.fleet.cut(cut.label, self.choose(cut.side).values())
+
+    def _cut_one_way(self, way: sc.OneWay) -> None:
+        senders, receivers = self.choose(way.senders), self.choose(way.receivers)
+        self.fleet.cut_one_way(way.label, senders.values(), receivers.values())
+
+    def _blackhole(self, hole: sc.Hole) -> None:
+        self.fleet.blackhole(hole.label, self.choose(hole.who).values())
 
     def _heal(self, label: str) -> None:
-        if label != "all" and label not in self.cuts:
-            standing = ", ".join(self.cuts) or "none"
-            raise ScenarioError(f"heal {label}: no such cut stands; there is {standing}")
-        self.cuts.clear()
-        self.fleet.simulation.heal()
+        self.fleet.heal(None if label == "all" else label)
 
     def _links(self, links: sc.Links) -> None:
-        if links.loss is not None:
-            self.fleet.simulation.loss = links.loss
+        sides = None
+        if links.between is not None:
+            one, other = links.between
+            sides = (self.choose(one).values(), self.choose(other).values())
+        self.fleet.links(between=sides, **links.changes())
+
+    def _behind_nat(self, who: sc.Several) -> None:
+        for name in self.choose(who):
+            self.fleet.behind_nat(name)
+
+    # ------------------------------------------------------------------------------ hardware
 
     def _crash(self, who: sc.Several) -> None:
-        up = {name: box for name, box in self.choose(who).items() if box.node.mind is not None}
-        if not up:
-            raise ScenarioError(f"crash {who}: none of them is up")
-        for name in up:
+        for name in self._up(who):
             self.fleet.crash(name)
-        self.counts["crashes"] += len(up)
+
+    def _power_cut(self, cut: sc.PowerCut) -> None:
+        self.fleet.power_cut(*self._up(cut.who), keep=cut.keep)
+
+    def _reboot_all(self, who: sc.Several) -> None:
+        self.fleet.reboot_all(self._up(who))
 
     def _restart(self, who: sc.Several) -> None:
-        down = {name: box for name, box in self.choose(who).items() if box.node.mind is None}
+        down = [name for name, box in self.choose(who).items() if box.node.mind is None]
         if not down:
             raise ScenarioError(f"restart {who}: none of them is down")
         for name in down:
             self.fleet.restart(name)
 
-    def _disk(self, disk: sc.Disk) -> None:
-        for box in self.choose(disk.who).values():
-            box.node.disk.is_full = disk.full
+    def _up(self, who: sc.Several) -> list[str]:
+        """Return who of them runs, to be switched off."""
+        up = [name for name, box in self.choose(who).items() if box.node.mind is not None]
+        if not up:
+            raise ScenarioError(f"switch off {who}: none of them is up")
+        self.counts["crashes"] += len(up)
+        return up
+
+    def _slow(self, slow: sc.Slow) -> None:
+        for name in self.choose(slow.who):
+            self.fleet.slow(name, slow.factor)
+
+    def _disk(self, wish: sc.Disk) -> None:
+        for name in self.choose(wish.who):
+            disk = self.fleet.disk(name)
+            disk.is_full = disk.is_full if wish.full is None else wish.full
+            disk.sync_ms = disk.sync_ms if wish.sync_ms is None else wish.sync_ms
+
+    def _backup(self, backup: sc.Backup) -> None:
+        self._backups[backup.label] = self.fleet.backup(backup.name)
+
+    def _restore(self, backup: sc.Backup) -> None:
+        if backup.label not in self._backups:
+            taken = ", ".join(self._backups) or "none"
+            raise ScenarioError(f"there is no backup {backup.label!r}: taken were {taken}")
+        self.fleet.restore(backup.name, self._backups[backup.label])
 
     def _clock(self, clock: sc.Clock) -> None:
-        ahead_s = sc.seconds(clock.ahead) if clock.ahead else -sc.seconds(clock.behind or "0s")
-        for box in self.choose(clock.who).values():
-            box.node.clock_offset_ms += round(ahead_s * 1000)
+        ahead_s = sc.seconds(clock.ahead or "0s") - sc.seconds(clock.behind or "0s")
+        for name in self.choose(clock.who):
+            self.fleet.clock(name, jump_s=ahead_s, drift_ppm=clock.drift_ppm)
+
+    def _turn(self, turn: sc.Turn) -> None:
+        self.fleet.turn(turn.name, Behaviour(turn.behaviour))
+        self.turned.add(self.fleet.box(turn.name).node.public)
 
     # ------------------------------------------------------------------------------ people
 
@@ -210,31 +242,8 @@ class Deeds:
         if box is None or box.node.mind is None:
             self.counts["mute"] += 1
             return
-        event_id = box.publish(self._draft(box))
+        if box.name not in self.fleet.town.places:
+            raise ScenarioError(f"{name} stands nowhere: only boxes publish")
+        event_id = self.fleet.publish(name)
         self.spoken[event_id] = Spoken(self.now_s, box.node.public, box.name)
         self.counts["published"] += 1
-
-    def _draft(self, box: FleetBox) -> Draft:
-        place = box.mind.views.places.get(box.name.removesuffix(REPLACED))
-        if place is None:
-            raise ScenarioError(f"{box.name} stands nowhere: only boxes publish")
-        data = NEAR_MISS.encode(NearMiss("van", 0.9))
-        return Draft(type=NEAR_MISS.name, data=data, cell=place.cell, model=MODEL)
-
-    def _impersonate(self, wish: sc.Impersonation) -> None:
-        """Send what another box might have said, sealed with the wrong key."""
-        liar, other = self.fleet.box(wish.by), self.fleet.box(wish.name)
-        draft = self._draft(other)
-        simulation = self.fleet.simulation
-        event: SealedEvent = liar.mind.speaking.seal(draft, simulation.instant(liar.node))
-        topic = liar.mind.speaking.topic(draft)
-        assert topic is not None
-        wire = forge(event, author=other.node.public, name=other.name, secret=liar.node.secret)
-        framed = message_frame(encode_message(Message(topic, wire)))
-        peers = [link.peer for link in liar.mind.links.members()]
-        simulation.perform(
-            liar.node,
-            [Send(peer, GOSSIP_PROTOCOL, framed, Priority.EVENT) for peer in peers],
-        )
-        self.turned.add(liar.node.public)
-        self.counts["forged"] += len(peers)

@@ -10,12 +10,13 @@ from typing import Protocol
 
 from crdt.entry import Entry
 from crdt.standing import Authority
+from mesh.choreography.event_type import event_type
 from mesh.choreography.reactions import Disc, Interest
 from mesh.mind.statistics import MindStatistics
-from mesh.testing.fleet import Fleet, FleetBox
-from mesh.testing.near_miss import NEAR_MISS
-from mesh.testing.scenario import FleetPlan, Step
+from mesh.testing.fleet import Fleet, FleetBox, NearMiss
+from mesh.testing.scenario import FleetPlan
 from mesh.testing.scenario_deeds import Deeds
+from mesh.testing.scenario_steps import Step
 from mesh.testing.sight import Delivered, Sight
 from mesh.testing.simulated_node import SimulatedNode
 from mesh.units import SECOND
@@ -24,6 +25,8 @@ __all__ = ["SimulatedWorld", "World"]
 
 LISTENING_S = 5.0
 """Virtual seconds after which everybody knows who listens to what: there a scenario begins."""
+
+NEAR_MISS = event_type(NearMiss)
 
 
 class World(Protocol):
@@ -126,14 +129,14 @@ class SimulatedWorld:
         deeds, heard = self.deeds, self._heard
         self._heard = []
         passed_s, self._looked_s = self.now_s - self._looked_s, self.now_s
-        deeds.counts["cut_ms"] += round(passed_s * 1000) if deeds.cuts else 0
+        deeds.counts["cut_ms"] += round(passed_s * 1000) if not deeds.is_whole else 0
         deeds.counts["deliveries"] += len(heard)
         now_ns = self.fleet.simulation.now_ns
         sight = Sight(
             now_s=self.now_s,
             step=step,
             is_last=is_last,
-            is_whole=not deeds.cuts,
+            is_whole=deeds.is_whole,
             is_idle=deeds.is_idle,
             calm_s=(now_ns - deeds.disturbed_ns) / SECOND,
             boxes=[
@@ -156,7 +159,7 @@ class SimulatedWorld:
         total["frames"] = self.fleet.simulation.frames
         for counted in self._counted.values():
             total.update(counted)
-        return {name: total[name] for name in sorted(total)}, self.fleet.simulation.trace
+        return {name: total[name] for name in sorted(total)}, self.fleet.trace
 
     # ------------------------------------------------------------------------- the boxes' apps
 

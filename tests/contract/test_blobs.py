@@ -236,14 +236,36 @@ async def test_what_rotted_is_fetched_again_and_passed_on(opener: Opener) -> Non
             assert not any(box.blamed for box in (first, middle, last))
 
 
-async def test_what_the_store_gave_up_for_room_is_announced_no_more(opener: Opener) -> None:
+async def test_what_gave_way_to_another_gives_its_place_at_once(opener: Opener) -> None:
+    with trio.fail_after(LIMIT_S):
+        async with opener.box("a") as a, opener.box("b") as b:
+            kept, leaves = a.store.put(b"something else")
+            a.shell.have(kept, leaves)
+            a.store._quota = len(DATA) + kept.size
+            a.store.pin([])
+            b.shell.have(*b.store.put(DATA))
+            other = DATA[::-1]
+            wanted = reference_of(other)
+            await a.link(b)
+            a.shell.want(REFERENCE)
+            await eventually(lambda: a.is_complete, LIMIT_S)
+            b.shell.have(*b.store.put(other))
+            a.shell.want(wanted)
+            await eventually(lambda: Complete(wanted) in a.outcomes, LIMIT_S)
+            lost = [each for each in a.outcomes if isinstance(each, Lost)]
+            assert {each.reference for each in lost} == {kept, REFERENCE}
+            assert all("make room" in each.reason for each in lost)
+            states = {each.reference: each.state for each in a.exchange.progress()}
+            assert [each for each in states if states[each] is State.COMPLETE] == [wanted]
+
+
+async def test_what_vanished_from_the_disk_is_announced_no_more(opener: Opener) -> None:
     with trio.fail_after(LIMIT_S):
         async with opener.box("a") as a, opener.box("b") as b:
             a.shell.have(*a.store.put(DATA))
             kept, leaves = a.store.put(b"something else")
             a.shell.have(kept, leaves)
-            a.store.pin([kept.digest])
-            a.store._remove(next(iter(a.store._unneeded()))[0].stem)
+            (a.store._folder / f"{REFERENCE.digest.hex()}.{REFERENCE.tree.hex()}.blob").unlink()
             await b.link(a)
             b.shell.want(REFERENCE)
             await eventually(lambda: bool(a.outcomes), LIMIT_S)

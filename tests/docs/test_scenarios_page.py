@@ -3,7 +3,8 @@
 import re
 
 from mesh.testing import CHECKERS, parse_scenario
-from mesh.testing.scenario import Expect, Step
+from mesh.testing.scenario import Expect
+from mesh.testing.scenario_steps import Step
 from tests.docs.pages import ROOT, blocks
 
 PAGE = "docs/scenarios.md"

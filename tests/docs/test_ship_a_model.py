@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from mesh.cli.app import app
-from mesh.cli.rollout_file import parse_rollout_file
+from mesh.orchestration.rollout_file import parse_rollout_file
 from tests.docs.pages import ROOT, blocks
 
 PAGE = "docs/ship-a-model.md"

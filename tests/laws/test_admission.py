@@ -66,6 +66,7 @@ class Oracle:
 
     known: set[bytes]
     refusals: dict[bytes, str]
+    expiries: dict[bytes, int]
     history: list[tuple[Message, str, str]] = field(default_factory=list)
     link_takes: list[tuple[bytes, int]] = field(default_factory=list)
     author_takes: list[tuple[bytes, int]] = field(default_factory=list)
@@ -83,6 +84,7 @@ class Oracle:
             ("bad_signature", lambda m: not is_signed(m.wire)),
             ("replayed", self.number_was_consumed),
             *((word, self.trust_says(word)) for word in TRUST_WORDS),
+            ("expired", self.has_expired),
             ("rate_limited_author", self.author_is_over),
             ("late", lambda m: m.now.wall_trusted and age_ms(m) > fields(m.wire)[7]),
             ("clock_untrusted", lambda m: not m.now.wall_trusted),
@@ -107,6 +109,10 @@ class Oracle:
 
     def trust_says(self, word: str) -> Callable[[Message], bool]:
         return lambda m: self.refusals.get(fields(m.wire)[2]) == word
+
+    def has_expired(self, message: Message) -> bool:
+        end = self.expiries.get(fields(message.wire)[2])
+        return message.now.wall_trusted and end is not None and end <= message.now.wall_ms
 
     def link_is_over(self, message: Message) -> bool:
         return is_over(
@@ -244,9 +250,11 @@ def test_the_first_failure_decides_as_the_table_says(data: st.DataObject):
         st.dictionaries(st.just(BOB.public), st.sampled_from(TRUST_WORDS), max_size=1)
     )
     known = {ALICE.public, BOB.public}
-    trust = FakeTrust(known, refusals)
+    ends = st.sampled_from([0, 1, 300, 2000]).map(lambda ms: NOW.wall_ms + ms)
+    expiries = data.draw(st.dictionaries(st.just(ALICE.public), ends, max_size=1))
+    trust = FakeTrust(known, refusals, expiries)
     admission = Admission(NS, Constants(), trust, started=STARTED, limits=LIMITS)
-    oracle = Oracle(known, refusals)
+    oracle = Oracle(known, refusals, expiries)
     before: list[Message] = []
     now = NOW
     counted: dict[str, int] = {}

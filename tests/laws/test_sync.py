@@ -21,7 +21,7 @@ from crdt.sync_vector import lane_digest, summarise
 from .conversing import MEMBER, assert_agree, converse, replica_of
 from .deeds import World
 from .strategies import worlds
-from .writing import box_of, grant, two_banks
+from .writing import box_of, grant, put, two_banks
 
 SESSIONS_MAX = 40
 """Sessions after which replicas that still differ will never agree."""
@@ -219,3 +219,59 @@ def test_sides_that_see_their_reach_differently_share_what_both_would() -> None:
     assert lane_digest(empty, Reach.known(), Lane.AUTH) == lane_digest(
         full, Reach.known(), Lane.AUTH
     )
+
+
+ENTRY_SIZE = 260
+"""About the size of the entries below, bytes."""
+
+
+@st.composite
+def gaps(draw: st.DrawFn) -> tuple[int, int, int, SyncLimits]:
+    """Return how much of a feed two share, how much only each has, and a budget about as large."""
+    entries = draw(st.integers(6, 12))
+    shared = draw(st.integers(1, 12 * entries))
+    mine = draw(st.one_of(st.just(0), st.integers(1, 8 * entries)))
+    theirs = draw(st.integers(1, 3 * entries))
+    size = entries * ENTRY_SIZE
+    return (
+        shared,
+        mine,
+        theirs,
+        SyncLimits(
+            bytes_in_max=size,
+            bytes_out_max=draw(st.sampled_from([size, 2 * size, 16 * size])),
+            segment_size_max=draw(st.sampled_from([1, ENTRY_SIZE, size // 4])),
+        ),
+    )
+
+
+@given(gaps())
+@settings(max_examples=40)
+def test_a_gap_larger_than_a_budget_closes_over_some_sessions(
+    drawn: tuple[int, int, int, SyncLimits],
+) -> None:
+    """Of a feed that is only behind, and of one that forked deep below what each has on top."""
+    shared, mine, theirs, limits = drawn
+    fleet = two_banks()
+    start = len(fleet.entries)
+    last: Entry | None = None
+    for number in range(shared):
+        last = fleet.write("bank-a", put("place/city/n/x", number), after=last)
+    common = list(fleet.entries)
+    assert last is not None
+    assert all(0.5 < len(entry.wire) / ENTRY_SIZE < 1.5 for entry in common[start:])
+    branches: list[list[Entry]] = []
+    for name, length in (("mine", mine), ("theirs", theirs)):
+        tip, branch = last, []
+        for number in range(length):
+            tip = fleet.write("bank-a", put(f"place/city/n/{name}", number), after=tip)
+            branch.append(tip)
+        branches.append(branch)
+    a, b = (replica_of(fleet, [*common, *branch]) for branch in branches)
+    refused: tuple[Refused | None, Refused | None] = (None, None)
+    for _ in range(mine + theirs + 20):
+        left, right = converse(a, b, limits=limits, refused=refused)
+        refused = left.refused, right.refused
+        if left.equal:
+            break
+    assert_agree(a, b)

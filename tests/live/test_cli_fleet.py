@@ -13,6 +13,7 @@ from mesh.node.control import ask
 from tests.live.cli_processes import mesh, running
 
 DIGEST = "sha256:" + "a1" * 32
+SPARE = ("-o", "spare.invite")
 CENTRE = ("-c", "fleet/authority.toml")
 AGREE_S = 30
 PAUSE_S = 0.2
@@ -35,7 +36,7 @@ async def shown_of_b(home: Path, **wanted: str) -> None:
             await trio.testing.wait_all_tasks_blocked(PAUSE_S)
 
 
-async def test_from_the_first_key_to_a_revocation(tmp_path: Path):
+async def test_from_the_first_key_to_a_swap_and_a_revocation(tmp_path: Path):
     listen = f"/ip4/127.0.0.1/tcp/{free_port()}"
     await mesh(tmp_path, "authority", "init", "fleet", "--listen", listen)
     async with AsyncExitStack() as stack:
@@ -58,11 +59,20 @@ async def test_from_the_first_key_to_a_revocation(tmp_path: Path):
         found = {row["name"]: row for row in json.loads(listed)}
         assert found["north/a"]["presence"] == "self"
         assert found["north/a"]["models"] == [{"digest": "a1" * 32, "name": "eye"}]
+        counted = await mesh(tmp_path, "get", "counters", "-c", "a.toml")
+        assert "links.member" in counted
+        counted = await mesh(tmp_path, "get", "counters", "-c", "a.toml", "-o", "json")
+        assert json.loads(counted)["events.refused.stale"] == 0
+        did = (await mesh(tmp_path, "box", "init", "spare.toml")).strip()
+        await mesh(tmp_path, "authority", "grant", did, *CENTRE, "--name", "north/b", *SPARE)
+        told = await nodes[2].says("refused everywhere")
+        assert f"north/b was given to other hardware, {did} (epoch 2), by centre (at " in told
+        listed = await mesh(tmp_path, "get", "nodes", "-c", "b.toml")
+        assert f"warning: {told.removeprefix('mesh.node: ')}" in listed
         await mesh(tmp_path, "authority", "revoke", "north/b", *CENTRE)
         await shown_of_b(tmp_path, state="revoked", presence="")
         assert [await node.interrupt() for node in nodes] == [0, 0, 0]
-    for node in nodes:
-        assert len(node.said.splitlines()) == 1, node.said
+    assert [len(node.said.splitlines()) for node in nodes] == [1, 1, 2], nodes[2].said
     listed = await mesh(tmp_path, "get", "nodes", "-c", "a.toml")
     assert "revoked" in listed
     assert not (tmp_path / "a.sock").exists()

@@ -44,7 +44,7 @@ async def test_a_running_node_signs_and_is_watched(tmp_path: Path):
         apply = ("apply", "-f", "rollout.yaml", *CENTRE)
         assert "give the file with --artifact" in await mesh(tmp_path, *apply, code=2)
         said = await mesh(tmp_path, *apply, "--artifact", "signed")
-        assert "rolled out to config/limits of 1 boxes" in said
+        assert "rolled out to config/limits of 1 box" in said
         assert "signed by the running node" in said
         assert "unchanged" in await mesh(tmp_path, *apply)
         assert "seen" not in await mesh(tmp_path, "explain", "north/a", *CENTRE)

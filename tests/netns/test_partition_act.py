@@ -1,6 +1,7 @@
 """The fourth act where it cannot be played, and what one side does while it is alone."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,9 +10,13 @@ import trio
 from mesh.demo import partition_act
 from mesh.demo.city import generate_city
 from mesh.demo.claims import Claims
+from mesh.demo.foundation import CENTRE
+from mesh.demo.hold_deed import HoldDeed
 from mesh.demo.partition_act import PartitionAct
+from mesh.node.control import ControlError
 from mesh.node.processes import Processes
 from tests.netns import people
+from tests.unit.demo import test_hold_verdict as flawless
 
 CITY = generate_city(247)
 
@@ -92,3 +97,89 @@ async def test_what_one_side_does_alone_is_done_while_it_is_alone():
         "before", "everybody_speaks", "cut", "play_cameras", "revoke", "judge_cut", "during",
         "judge_sides", "heal", "judge_heal", "after", "judge_lost",
     ]  # fmt: skip
+
+
+class Panels:
+    """The cast of the act and its wire, where every panel answers as a flawless rollout's does."""
+
+    side = flawless.SIDE
+
+    def __init__(self, steps: list[str]) -> None:
+        principals = {CENTRE: SimpleNamespace(seed=bytes(range(32)))}
+        self.foundation = SimpleNamespace(steward="steward", principals=principals)
+        self.steps, self.run = steps, flawless.Run()
+        self.unlabelled, self.wishes = 2, list[Any]()
+
+    def start_node(self, name: str) -> Any:
+        self.steps.append(f"{name} starts")
+
+        async def wait() -> None:
+            self.steps.append(f"{name} is gone")
+
+        return SimpleNamespace(stop=lambda: None, wait=wait)
+
+    async def ready(self, names: list[str]) -> None:
+        pass
+
+    async def ask(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
+        if self.unlabelled:
+            self.unlabelled -= 1
+            raise ControlError("none of the boxes carries them")
+        if request.get("dry") is not True:
+            self.wishes.append(request["wish"])
+            self.steps.append("apply")
+        return {"names": len(self.side.panels), "intent": bytes(16)}
+
+    async def ask_all(self, names: object, request: dict[str, Any]) -> Any:
+        assert request == {"do": "panel", "intent": bytes(16)}
+        if "heal" in self.steps:
+            return self.run.after
+        return self.run.during if "cut" in self.steps else self.run.before
+
+    async def until(self, holds: Any, seconds: float, period_s: float = 0.2) -> float | None:
+        for _ in range(4):
+            if await holds():
+                return 1.0
+        return None
+
+    async def heal(self) -> None:
+        self.steps.append("heal")
+
+
+async def play_panels(panels: Any, tmp_path: Path) -> tuple[Claims, HoldDeed]:
+    claims = Claims(keep_going=True, say=lambda name, held, sentence: panels.steps.append(name))
+    deed = HoldDeed(tmp_path, claims, lambda text: None)
+    act = Scripted(
+        Processes(), CITY, seed=247, model=Path("none.onnx"), folder=Path, claims=claims,
+        tell=lambda text: None, deeds=(deed,),
+    )  # fmt: skip
+    act.steps, act.wire, act.cast = panels.steps, panels, panels
+    async with trio.open_nursery() as nursery:
+        await act.play_cut(nursery)
+        nursery.cancel_scope.cancel()
+    panels.steps.remove("keep_speaking")
+    return claims, deed
+
+
+async def test_a_rollout_is_applied_before_the_cut_and_judged_during_and_after_it(tmp_path: Path):
+    panels = Panels([])
+    claims, deed = await play_panels(panels, tmp_path)
+    assert panels.steps == [
+        "steward starts", "apply", "steward is gone", "rollout_under_way", "everybody_speaks",
+        "cut", "play_cameras", "revoke", "judge_cut", "rollout_holds", "rollout_goes_on",
+        "judge_sides", "heal", "judge_heal", "rollout_completes", "promoted_once", "judge_lost",
+    ]  # fmt: skip
+    assert claims.failed == []
+    (wish,) = panels.wishes
+    assert (wish["on_partition"], wish["labels"]) == ("hold", {"panel": "true"})
+    assert wish["stages"] == [[300_000, 16_000], [600_000, 500], [1_000_000, 0]]
+    assert wish["artefact"] == flawless.DIGEST
+    assert (deed.outcome.held, deed.outcome.went_on, deed.outcome.open_at_cut) == (2, 4, 2)
+
+
+async def test_a_stage_that_opens_inside_the_cut_fails_the_act(tmp_path: Path):
+    panels = Panels([])
+    panels.run.during[flawless.FAR]["open"] = [0, 1]
+    claims, deed = await play_panels(panels, tmp_path)
+    assert claims.failed == ["rollout_holds"]
+    assert deed.outcome.held == 1

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tomllib
 import zipfile
 
 import pytest
@@ -30,6 +31,19 @@ def test_every_public_name_arrives_when_asked_for(package: str):
 
 def test_a_node_without_pictures_loads_nothing_for_pictures():
     script = "import sys, mesh.node; print(*{'numpy', 'onnxruntime', 'libp2p'} & {*sys.modules})"
+    asked = run_python("-c", script)
+    assert (asked.returncode, asked.stdout.strip()) == (0, ""), asked.stderr
+
+
+def test_what_only_the_release_desk_needs_reaches_no_box():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    desk = project["project"]["optional-dependencies"]["desk"]
+    everywhere = project["project"]["dependencies"]
+    assert not {*desk} & {*everywhere}, f"boxes do without:{listing(desk)}"
+    tested = project["dependency-groups"]["test"]
+    missing = sorted({*desk} - {*tested})
+    assert not missing, f"the desk's tests run with what its extra installs:{listing(missing)}"
+    script = "import sys, mesh.cli.app; print(*{'model_signing', 'sigstore'} & {*sys.modules})"
     asked = run_python("-c", script)
     assert (asked.returncode, asked.stdout.strip()) == (0, ""), asked.stderr
 

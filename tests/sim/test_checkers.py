@@ -48,7 +48,7 @@ def no_own_facts_on_disk(patch: Patch) -> None:
 def revoked_may_speak(patch: Patch) -> None:
     """A revocation is seen, and changes nothing of what its holder may do."""
     patch.setattr(Standing, "current", property(lambda self: self.winning))
-    patch.setattr(trust, "_not_current", lambda standing: None)
+    patch.setattr(trust, "refusal_of", lambda standing: None)
 
 
 def nobody_is_replaced(patch: Patch) -> None:
@@ -94,11 +94,12 @@ CASES = [
     Case(
         "NoForgery",
         """
-        impersonate: {by: south/steward, name: south/box-1}
-        run: 2s
+        turn: {name: south/box-1, behaviour: forge}
+        publish: {who: south/box-1, count: 3}
+        run: 4s
         """,
         any_signature,
-        "heard an event of south/box-1 that south/box-1 never published",
+        " never published",
     ),
     Case(
         "NothingLost",

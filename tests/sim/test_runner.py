@@ -44,13 +44,20 @@ def test_a_scenario_in_which_nothing_happened_is_vacuous():
 @pytest.mark.parametrize(
     ("steps", "told"),
     [
-        ("heal: river", "step 1 (heal) at 0.0 s: heal river: no such cut stands; there is none"),
-        ("crash: centre\ncrash: centre", "step 2 (crash) at 0.0 s: crash centre: none of them is"),
+        ("heal: river", "step 1 (heal) at 0.0 s: no cut is called 'river': expected one of []"),
+        (
+            "crash: centre\ncrash: centre",
+            "step 2 (crash) at 0.0 s: switch off centre: none of them is up",
+        ),
         ("restart: centre", "restart centre: none of them is down"),
+        ("restore: {name: centre}", "there is no backup 'backup': taken were none"),
         ("crash: nobody", "nobody is called 'nobody': there are centre, north/steward"),
         ("revoke: {name: nobody}", "nobody is held by nobody: expected one of"),
         ("crash: centre\nput: {key: a, value: 1}", "step 2 (put) at 0.0 s: centre is down"),
-        ("publish: {who: centre}\nrun: 1s", "centre stands nowhere: only boxes publish"),
+        (
+            "publish: {who: centre}\nrun: 1s",
+            "step 2 (run) at 0.0 s: centre stands nowhere: only boxes publish",
+        ),
         ("cut: {side: centre}\nsettle: 1s", "a cut stands: heal it, or run instead of settling"),
         ("settle: 5s\nat: 5s\nrun: 1s", ""),
     ],

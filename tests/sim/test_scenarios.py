@@ -88,6 +88,9 @@ def test_hardware_is_swapped_with_the_centre_gone():
         assert current[0].epoch == 2
         old = box.mind.trust.peer_class(fleet.boxes["north/box-2 (old)"].mind.public)
         assert (old.peer_class, old.reason) == (PeerClass.KNOWN, "superseded_key")
+    displaced = fleet.boxes["north/box-2 (old)"].mind.displaced
+    assert displaced is not None, "the old hardware hears of it too, though nobody hears it"
+    assert (displaced.holder, displaced.by) == (new.mind.public, ("north/steward",))
     heard = fleet.boxes["north/box-1"].listen(event_type(NearMiss), 600)
     fleet.run(seconds=5)
     new.publish(draft(fleet, "north/box-2", "new hardware"))

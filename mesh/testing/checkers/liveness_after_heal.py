@@ -14,7 +14,7 @@ __all__ = ["LivenessAfterHeal"]
 
 ALIVE_S = 120.0
 """Virtual seconds of calm after which all must be well."""
-REPAIRS = ("heal", "restart", "swap_hardware")
+REPAIRS = ("heal", "restart", "reboot_all", "swap_hardware")
 """Steps after which life must come back."""
 
 

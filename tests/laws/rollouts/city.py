@@ -175,6 +175,8 @@ class City:
         self.cut_while_open = False
         self.cut_short = 0
         self.refused = 0
+        self.spared = 0
+        self.started_as_approved = 0
         self.powerless: list[str] = []
         self.silent: set[frozenset[str]] = set()
         self.rollouts: dict[str, Rollouts] = {}
@@ -318,6 +320,25 @@ class City:
         lie = report_of(intent, name, Outcome.FAILED, attempt=max(held.attempt, 1), reason="lie")
         box.hold(stated(lie, box.state(topic)))
 
+    def snapshot(self) -> None:
+        """Every box sums up what it states: what it leaves out is gone, wherever that is heard."""
+        for box in self.boxes.values():
+            for topic in box.left_out if box.alive else ():
+                if box.said(topic) is not None:
+                    box.hold(Statement(box.pair, topic, box.state(topic), None))
+
+    def renew(self, name: str, intent: Intent, fate: str) -> None:
+        """New hardware takes a box's place: it remembers nothing, and runs what it came with."""
+        box = self.boxes[name]
+        self.kill(name)
+        box.disk, box.running = None, DELIVERED
+        box.rolled_back.clear()
+        self.fates = {
+            **self.fates,
+            intent.artefact: {**self.fates.get(intent.artefact, {}), name: fate},
+        }
+        self.start(name)
+
     # Time
 
     def fold(self, name: str) -> Rollouts:
@@ -358,6 +379,8 @@ class City:
             else:
                 top = max((latch.stage for latch in held.latches), default=-1)
                 box.tops_at_cut.setdefault(identifier, top)
+            if oracle.proven(facts, intent) and may_open(facts, intent):
+                self.spared += oracle.failed(facts, intent)
         before = box.conductor.memory
         self._perform(box, box.conductor.look(rollouts, sight, self.now_ns))
         self._check_changes(box, before, facts, sight)
@@ -370,12 +393,14 @@ class City:
             earlier = before.intents.get(identifier, IntentMemory())
             top = max((latch.stage for latch in held.latches), default=-1)
             top_before = max((latch.stage for latch in earlier.latches), default=-1)
-            if top >= 0:
-                size = oracle.size(intent, top)
+            proven = oracle.proven(facts, intent)
+            opened = len(intent.stages) - 1 if proven and may_open(facts, intent) else top
+            if opened >= 0:
+                size = oracle.size(intent, opened)
                 artefact = intent.artefact
                 self.widest[artefact] = max(self.widest.get(artefact, 0), size)
                 self.last_open[artefact] = self.last_open.get(artefact, False) or (
-                    top == len(intent.stages) - 1
+                    opened == len(intent.stages) - 1
                 )
             promoted = oracle.promoted(facts, intent)
             seen, dark = set(sight.seen), set(sight.dark)
@@ -403,9 +428,10 @@ class City:
                         for number in range(len(intent.stages))
                         if place < oracle.size(intent, number)
                     )
-                    assert top >= stage, "started before its stage"
+                    self.started_as_approved += proven and top < stage
+                    assert top >= stage or proven, "started before its stage"
                     was_cut = identifier in box.tops_at_cut and intent.on_partition == "hold"
-                    if was_cut:
+                    if was_cut and not proven:
                         held_open = max(box.tops_at_cut[identifier], promoted)
                         assert held_open >= stage, "started in a partition what was not open"
                 box.rolled_back.pop(identifier, None)
@@ -429,8 +455,12 @@ class City:
                     box.left_out.discard(topic)
                     box.hold(stated(report, box.state(topic)))
                 case Sign(halt):
-                    counts = self.rollouts[box.name].by_id[halt.intent].halts
-                    assert not counts, "signed a halt where one counts"
+                    assert box.known is not None
+                    facts = box.known[-1]
+                    said_of = facts.intents[halt.intent]
+                    counting = oracle.halts(facts, said_of, counting=True)
+                    assert not counting, "signed a halt where one counts"
+                    assert not oracle.proven(facts, said_of), "signed a halt of what is approved"
                     self.halts_signed += 1
                     box.hold(HaltEntry(box.pair, halt))
                 case Run(goal):
@@ -539,11 +569,37 @@ class City:
             topic = report_topic(identifier, box.name)
             if held.report is None:
                 continue
-            if facts.models.get(held.report.artefact, "candidate") != "candidate":
+            if is_settled(facts, held.report):
                 if held.phase is None and topic not in box.left_out:
                     found.append(f"{topic} is not taken out")
             elif box.said(topic) != held.report:
                 found.append(f"{topic} is not said: {held.report.outcome}")
+        return found
+
+    def missed(self, name: str) -> list[bytes]:
+        """The approved models that a box should run by now and does not.
+
+        Whom its own bad report keeps from it, or who went back and heard no resume since, does not.
+        Nor does who is revoked: what it said of itself shows no more, and it remembers it.
+        """
+        box = self.boxes[name]
+        assert box.known is not None
+        _, _, facts = box.known
+        found: list[bytes] = []
+        if not facts.granted[tuple(box.pair)]:
+            return found
+        for identifier, intent in facts.intents.items():
+            own = oracle.counting_report(facts, intent, name)
+            stands = own is not None and oracle.is_bad(intent, own)
+            held = box.conductor.memory.intents.get(identifier, IntentMemory())
+            if not oracle.proven(facts, intent) or not may_open(facts, intent):
+                continue
+            if held.stopped is not None or (
+                stands and own.id not in oracle.forgiven(facts, intent)
+            ):
+                continue
+            if box.running != intent.artefact:
+                found.append(intent.artefact)
         return found
 
     def running(self) -> dict[str, bytes | None]:
@@ -594,6 +650,18 @@ def may_open(facts: oracle.Facts, intent: Intent) -> bool:
         or oracle.halts(facts, intent, counting=False)
         or oracle.names_of(facts, intent) is None
     )
+
+
+def is_settled(facts: oracle.Facts, report: Report) -> bool:
+    """Whether nobody asks for a report any more, by the oracle.
+
+    Its model is withdrawn; or it is approved, and the report says nothing against it that stands.
+    """
+    intent = facts.intents.get(report.intent)
+    if intent is None or facts.models.get(report.artefact) == "withdrawn":
+        return intent is not None
+    stands = oracle.is_bad(intent, report) and report.id not in oracle.forgiven(facts, intent)
+    return oracle.proven(facts, intent) and not stands
 
 
 def _holds(box: Box, report: bytes) -> bool:

@@ -191,6 +191,11 @@ def dead(facts: Facts, intent: Intent) -> bool:
     return ended or withdrawn or bool(rolled_back)
 
 
+def proven(facts: Facts, intent: Intent) -> bool:
+    """A person answered the gate: what it rolls out is, or was, approved."""
+    return facts.models.get(intent.artefact) in ("approved", "superseded")
+
+
 def superseded_by(facts: Facts, intent: Intent) -> set[bytes]:
     return {
         other.id
@@ -229,6 +234,20 @@ def counting_report(facts: Facts, intent: Intent, name: str) -> Report | None:
     latest = [report for report in own if report.attempt == max(each.attempt for each in own)]
     worst = [report for report in latest if is_bad(intent, report)] or latest
     return worst[0] if worst else None
+
+
+def failed(facts: Facts, intent: Intent) -> bool:
+    """What boxes report is proof that some stage failed, and nobody forgave it."""
+    told = (counting_report(facts, intent, name) for name in names_of(facts, intent) or [])
+    bad = {
+        report.name
+        for report in told
+        if report is not None
+        and is_bad(intent, report)
+        and report.id not in forgiven(facts, intent)
+    }
+    stages = [stage(facts, intent, number) for number in range(len(intent.stages))]
+    return any(len(bad & within) > tolerated(intent, len(within), len(within)) for within in stages)
 
 
 @dataclass(frozen=True)

@@ -351,6 +351,96 @@ def test_applied_again_with_edited_yaml_the_same_boxes_run_it():
     assert all(len(box.swaps) <= 1 for box in city.boxes.values())
 
 
+@pytest.fixture
+def approved():
+    """A city that runs a model which a person approved; its reports are taken out everywhere."""
+    city = City(12)
+    intent = city.apply(city.listed[0], "x")
+    complete(city, intent)
+    city.say(city.listed[0], model(intent.artefact, "approved", 1))
+    city.settle()
+    city.snapshot()
+    city.settle()
+    assert not city.fold(city.listed[0]).by_id[intent.id].reports
+    assert city.explain(city.listed[0], intent).state == "complete"
+    return city, intent
+
+
+@pytest.mark.parametrize("fate", ["fails", "slow"])
+def test_new_hardware_on_which_an_approved_model_is_bad_sends_nobody_back(fate: str):
+    city = City(12)
+    gate = Gate(min_reports_ppm=900_000, success_ppm=990_000, p95_us_max=40_000)
+    intent = city.apply(city.listed[0], "x", gate=gate)
+    complete(city, intent)
+    city.say(city.listed[0], model(intent.artefact, "approved", 1))
+    city.settle()
+    sick = city.first(intent)[0]
+    city.renew(sick, intent, fate)
+    city.sync()
+    for _ in range(3):
+        city.settle(ms=HOUR_MS)
+        city.snapshot()
+    assert not city.halts_signed, "a person answered the gate"
+    gone = {sick} if fate == "fails" else set()
+    assert city.who_runs(intent) == set(city.listed) - gone, "it goes back alone"
+    assert city.running()[sick] == (DELIVERED if gone else intent.artefact)
+    told = city.fold(city.listed[7]).by_id[intent.id].reports
+    assert set(told) == {sick}, "what stands against it stays to be read"
+    city.fates = {}
+    city.order(city.listed[0], Verb.RESUME, intent)
+    city.settle()
+    city.snapshot()
+    city.settle()
+    assert city.who_runs(intent) == set(city.listed), "forgiven, it starts again"
+    assert not city.fold(city.listed[7]).by_id[intent.id].reports
+
+
+@pytest.mark.parametrize("where", ["among others", "in a cut", "alone"])
+def test_new_hardware_of_the_last_stage_starts_what_is_approved(approved, where: str):
+    city, intent = approved
+    late = next(name for name in city.listed if name not in city.first(intent, 1))
+    if where != "among others":
+        with_it = [late] if where == "alone" else [late, *sorted(city.neighbours[late])]
+        city.split([name for name in city.listed if name not in with_it], with_it)
+    city.renew(late, intent, "good")
+    city.round()
+    assert city.boxes[late].goal.artefact == intent.artefact, "it prepares before any sync"
+    city.sync()
+    city.settle()
+    assert city.running()[late] == intent.artefact, "and asks no gate"
+    assert city.tops(intent)[late] < 2, "nothing is latched: it is open while the record counts"
+
+
+def test_what_holds_a_candidate_holds_an_approved_model_too(approved):
+    city, intent = approved
+    late = next(name for name in city.listed if name not in city.first(intent, 1))
+    city.order(city.listed[0], Verb.PAUSE, intent)
+    city.settle()
+    city.renew(late, intent, "good")
+    city.sync()
+    city.settle(ms=HOUR_MS)
+    assert city.running()[late] == DELIVERED, "a pause is lifted by a resume alone"
+    city.order(city.listed[0], Verb.RESUME, intent)
+    city.settle()
+    assert city.who_runs(intent) == set(city.listed)
+    city.order(city.listed[0], Verb.UNDO, intent)
+    city.settle()
+    assert not city.who_runs(intent)
+
+
+def test_a_halt_that_counts_is_not_forgiven_by_an_approval(halted):
+    city, intent, _ = halted
+    city.fates = {}
+    city.say(city.listed[0], model(intent.artefact, "approved", 1))
+    for _ in range(3):
+        city.settle(ms=HOUR_MS)
+    assert not city.who_runs(intent), "a halt is checked from itself alone"
+    assert city.fold(city.listed[3]).by_id[intent.id].dead == "halted"
+    city.order(city.listed[0], Verb.RESUME, intent)
+    city.settle()
+    assert city.who_runs(intent) == set(city.listed), "and then no stage waits for a gate"
+
+
 def test_boxes_enrolled_later_start_with_the_last_stage():
     city = City(6, late=2)
     intent = city.apply(city.listed[0], "x")

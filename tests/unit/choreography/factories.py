@@ -39,14 +39,20 @@ class FakeAnswer:
 
     reason: str | None = None
     detail: str = ""
+    expires_ms: int | None = None
+
+    def at(self, now: Instant) -> "FakeAnswer":
+        ends = self.reason is None and self.expires_ms is not None and now.wall_trusted
+        return FakeAnswer("expired") if ends and now.wall_ms >= self.expires_ms else self
 
 
 @dataclass
 class FakeTrust:
-    """Knows some authors, and refuses some of them for a fixed reason."""
+    """Knows some authors, refuses some of them for a fixed reason, and some from a time on."""
 
     known: set[bytes] = field(default_factory=lambda: {ALICE.public, BOB.public})
     refusals: dict[bytes, str] = field(default_factory=dict)
+    expiries: dict[bytes, int] = field(default_factory=dict)
     asked: int = 0
 
     def known_author(self, key: bytes) -> bool:
@@ -56,7 +62,7 @@ class FakeTrust:
         self, key: bytes, name: str, event_type: str, cell: bytes, model: bytes | None
     ) -> FakeAnswer:
         self.asked += 1
-        return FakeAnswer(self.refusals.get(key), f"{name} {event_type}")
+        return FakeAnswer(self.refusals.get(key), f"{name} {event_type}", self.expiries.get(key))
 
 
 def sealed(secret: SecretKey = ALICE, **changes: object) -> SealedEvent:

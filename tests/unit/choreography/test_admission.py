@@ -70,6 +70,7 @@ def test_the_words_and_outcomes_are_those_of_the_table():
         "not_granted I",
         "out_of_area I",
         "model_not_approved I",
+        "expired I",
         "rate_limited_author I",
         "late F",
         "clock_untrusted F",
@@ -136,6 +137,22 @@ def test_trust_refuses_by_its_own_word(word: str):
     assert admitted.author == ALICE.public
     assert admission.statistics().seen == 0
     assert admission.statistics().by_author == {(word, ALICE.public): 1}
+
+
+def test_an_expired_grant_is_refused_by_our_own_clock_while_that_is_trusted():
+    end = NOW.wall_ms + 100
+    for now, reason in (
+        (later(NOW, 99), None),
+        (later(NOW, 100), Reason.EXPIRED),
+        (later(NOW, 100, trusted=False), Reason.CLOCK_UNTRUSTED),
+    ):
+        admission = make_admission(FakeTrust(expiries={ALICE.public: end}))
+        admitted = admit(admission, sealed(), now)
+        assert admitted.reason is reason
+        assert admitted.author == ALICE.public
+        assert admission.statistics().seen == (reason is not Reason.EXPIRED)
+    trust = FakeTrust(refusals={ALICE.public: "revoked"}, expiries={ALICE.public: 0})
+    assert admit(make_admission(trust), sealed()).reason is Reason.REVOKED
 
 
 def test_size_is_asked_before_form():

@@ -31,6 +31,8 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     (("authority", "init", "x", "--events", "a..b"), "--events 'a..b': expected"),
     (("authority", "init", "x", "--listen", "4701"), "--listen '4701': expected /ip4/"),
     (("box", "init", "a.toml"), "a.toml exists: it is never overwritten"),
+    (("get", "counters", "-c", "a.toml"), "no node runs with a.toml: start it first"),
+    (("get", "counters", "-c", "a.toml", "-o", "xml"), "expected table or json"),
     (("box", "init", "box"), "expected a name that ends with .toml"),
     (("box", "init", "none/c.toml"), "none is no directory"),
     (("box", "init", "c.toml", "--listen", "/ip4/127.0.0.1/tcp/70000"), "expected /ip4/"),

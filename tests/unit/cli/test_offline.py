@@ -72,6 +72,39 @@ def test_hardware_is_swapped_by_a_steward_with_what_the_box_had(mesh: Mesh):
     mesh.ok("box", "join", "new.invite", "-c", "new.toml")
 
 
+def test_each_invite_gets_a_file_of_its_own(mesh: Mesh):
+    """Swaps, and grants that are repeated for another address, keep every invite before them."""
+    kept = {path: path.read_bytes() for path in Path().glob("*.invite")}
+    said: list[str] = []
+    for key in ("b.toml", "new.toml", "newer.toml"):
+        did = (
+            mesh.ok("box", "init", key).strip()
+            if key != "b.toml"
+            else str(nodes(mesh, "fleet/authority.toml")["north/b"]["did"])
+        )
+        for _ in range(3):
+            grant = ("authority", "grant", did, *CENTRE, "--name", "north/b")
+            told = mesh.ok(*grant).split("invite: ")[1].split(" (")[0]
+            assert standings_in(read_invite(Path(told)), public_from_did(did))
+            said.append(told)
+        assert said[-3:] == [f"north-b-{did[-8:]}{more}.invite" for more in ("", "-2", "-3")]
+    assert len(set(said)) == 9
+    assert {path: path.read_bytes() for path in kept} == kept
+    mesh.ok("box", "join", said[-1], "-c", "newer.toml")
+
+
+def test_names_that_read_alike_get_invites_of_their_own(mesh: Mesh):
+    did = mesh.ok("box", "init", "c.toml").strip()
+    for name in ("north/c-1", "north-c/1"):
+        mesh.ok("authority", "grant", did, *CENTRE, "--name", name, "--place", PLACE)
+    names = {
+        standing.pair.name
+        for path in Path().glob("north-c-1*.invite")
+        for standing in standings_in(read_invite(path), public_from_did(did))
+    }
+    assert names == {"north/c-1", "north-c/1"}
+
+
 def test_places_can_stay_apart(mesh: Mesh):
     did = mesh.ok("box", "init", "c.toml").strip()
     grant = ("authority", "grant", did, *CENTRE, "--name", "north/c", "--place", PLACE)

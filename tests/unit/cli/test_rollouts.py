@@ -9,14 +9,17 @@ import pytest
 from crdt.entry import Lane, make_entry, parse_entry
 from identity.keys import SecretKey
 from inference.artifact import parse_artifact, sign_artifact
-from mesh.cli.rollout_file import parse_rollout_file
+from mesh.cli.options import CommandError
+from mesh.cli.rollouts import read_rollout_file
 from mesh.config import load_config
+from mesh.files.yaml_tree import YAML_SIZE_MAX
 from mesh.node.blobstore import BlobStore
 from mesh.node.control import ControlError
 from mesh.node.offline import Desk
 from mesh.node.rolling import CLOCK_BEHIND_MS_MAX, check_clock
 from mesh.node.shelf import shelf_folder
 from mesh.orchestration.cohort import parse_names
+from mesh.orchestration.rollout_file import parse_rollout_file
 from tests.unit.cli.commands import Mesh
 from tests.unit.inference.artifacts import KEY, a_configuration
 
@@ -104,7 +107,9 @@ def test_it_is_paused_resumed_promoted_and_ended(signed: Mesh):
     )
     assert ": paused" in signed.ok("rollout", "pause", "limits", *CENTRE)
     assert "why:   paused" in signed.ok(*status)
-    assert "1 pauses lifted, 0 bad" in signed.ok("rollout", "resume", "limits", *CENTRE)
+    assert "1 pause lifted, 0 bad reports forgiven" in signed.ok(
+        "rollout", "resume", "limits", *CENTRE
+    )
     signed.ok("rollout", "promote", "limits", *CENTRE)
     assert "gate holds: 0 of 2 reports, 0 bad of 0 allowed" in signed.ok(*status)
     signed.ok("rollout", "promote", "limits", *CENTRE, "--percent", "100")
@@ -265,3 +270,11 @@ def test_one_author_ahead_of_several_is_the_one_that_is_wrong():
     for newest in ({b"a": late}, {b"a": late, b"b": late}, {b"a": late, b"b": 10 * late, b"c": 0}):
         with pytest.raises(ControlError, match="at least 1 h behind"):
             check_clock(newest, 0)
+
+
+def test_a_file_that_is_not_there_or_too_large_is_one_sentence(tmp_path: Path):
+    with pytest.raises(CommandError, match=r"none\.yaml cannot be read: No such file"):
+        read_rollout_file(tmp_path / "none.yaml")
+    (tmp_path / "large.yaml").write_bytes(b" " * (YAML_SIZE_MAX + 9))
+    with pytest.raises(CommandError, match=r"large\.yaml:1:1: .*larger than"):
+        read_rollout_file(tmp_path / "large.yaml")

@@ -12,6 +12,7 @@ from mesh.choreography.cells import cell_at
 from mesh.choreography.verdict import Reason
 from mesh.coordination import trust as trust_module
 from mesh.coordination.trust import PeerClass, PeerSort, Refused, Trust
+from mesh.units import Instant
 from tests.unit.coordination.views import (
     ALICE,
     BOB,
@@ -115,6 +116,25 @@ def test_each_pair_of_a_key_is_judged_alone(flag: str, reason: Refused):
 
 def test_the_words_are_those_of_admission():
     assert {reason.value for reason in Refused} <= {reason.value for reason in Reason}
+
+
+@given(st.integers(0, 5), st.integers(0, 5), st.booleans())
+def test_a_yes_ends_when_the_grant_does_by_a_clock_that_is_trusted(
+    end: int, wall_ms: int, trusted: bool
+):
+    now = Instant(0, wall_ms, trusted)
+    view = view_of(publish(), expires_ms=end)
+    answer = ask(view)
+    assert answer.ok, "no answer depends on the time, so that it can be remembered"
+    expected = Refused.EXPIRED if trusted and wall_ms >= end else None
+    assert answer.at(now).reason is expected
+    assert bool(answer.at(now).detail) == (expected is not None)
+    assert ask(view_of(publish())).at(now).ok
+    refused = ask(view_of(publish(model=True), expires_ms=end))
+    assert refused.at(now) is refused, "what was no before it ended keeps its reason"
+    assert (
+        ask(view_of(publish(model=True), expires_ms=end), model=DIGEST).at(now).reason is expected
+    )
 
 
 FLAGS = st.fixed_dictionaries(

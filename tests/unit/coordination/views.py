@@ -25,11 +25,12 @@ def standing(
     contested: bool = False,
     revoked: bool = False,
     undecided: bool = False,
+    expires_ms: int | None = None,
 ) -> Standing:
     """A box's standing, current unless said otherwise."""
     held = tuple(capabilities)
     return Standing(
-        pair, 3, epoch, held, (), place, winning, contested, revoked, undecided, expires_ms=None
+        pair, 3, epoch, held, (), place, winning, contested, revoked, undecided, expires_ms
     )
 
 

@@ -10,10 +10,8 @@ from crdt import sync_pull, sync_vector
 from crdt.entry import Entry, Lane
 from crdt.sync import Reach, SyncLimits, SyncSession
 from crdt.sync_codec import decode_message
-from crdt.sync_messages import (
-    Want,
-)
-from crdt.sync_vector import district_of, locator
+from crdt.sync_messages import Tip, Want
+from crdt.sync_vector import district_of, locator, locator_above
 from tests.laws.conversing import assert_agree, converse, replica_of
 from tests.laws.writing import (
     Fleet,
@@ -338,3 +336,14 @@ def test_a_locator_names_ancestors_at_growing_distances(fleet: Fleet) -> None:
     named = list(dict.fromkeys(locator(replica, entries[0].feed)))
     place = {entry.id: entry.seq for entry in entries}
     assert [place[identifier] for identifier in named] == [39, 38, 36, 32, 24, 8, 0]
+
+
+def test_what_lies_above_a_common_entry_is_named_evenly_apart(fleet: Fleet) -> None:
+    entries = plans(fleet, 40)
+    replica = replica_of(fleet, entries)
+    place = {entry.id: entry.seq for entry in entries}
+    for low, named in ((8, [39, 36, 33, 30, 27, 24, 21, 18, 15, 12, 9]), (36, [39, 38, 37])):
+        above = locator_above(replica, entries[0].feed, Tip(low, entries[low].id))
+        assert [place[identifier] for identifier in above] == named
+    elsewhere = Tip(8, bytes(32))
+    assert not list(locator_above(replica, entries[0].feed, elsewhere)), "on no branch of mine"

@@ -117,7 +117,8 @@ def full_result() -> dict[str, Any]:
             "latency_bins": [{"below_ms": 5.0, "count": 901}, {"below_ms": None, "count": 77}],
         },
         "partition": {"skipped": False, "why": "", "cut_s": 12.5, "heal_to_agree_s": None,
-                      "views_equal": False, "entries_lost": 0},
+                      "views_equal": False, "entries_lost": 0,
+                      "rollout": {"on_partition": "hold", "went_on": 4, "heal_to_complete_s": 5.5}},
     }  # fmt: skip
 
 
@@ -138,6 +139,7 @@ def test_the_page_tells_every_act() -> None:
         "held at 10 %, ran on 1 box, and was rolled back", "box north/box-9; bytes fetched none",
         "bad_signature", "gullible", "north/box-247", "1 box after 3.1 s",
         "901", "77", "11.50", "north/box-3 frames 1-9", "12.5 s", "never",
+        "on partition hold; went on 4; heal to complete s 5.5 s",
     ):  # fmt: skip
         assert told in page.said, told
     assert page.count("rect", "bar") == 2 + 2 + 2  # stages, classes of latency, medians

@@ -8,10 +8,14 @@ from rich.console import Console
 
 from mesh.demo.city import generate_city, neighbourhood
 from mesh.demo.claims import ClaimFailedError, Claims
+from mesh.demo.hold_deed import HoldDeed
+from mesh.demo.hold_verdict import Held
 from mesh.demo.narration import Narrator
+from mesh.demo.partition_act import PartitionAct
 from mesh.demo.plan import CameraPlan, ScenePlan
 from mesh.demo.run import DemoOptions, Run
 from mesh.demo.scenery import load_camera, load_truth, render_cameras
+from mesh.node.processes import Processes
 
 
 def run_of(options: DemoOptions, *, finished: bool = True) -> Run:
@@ -60,3 +64,25 @@ def test_the_truth_lies_where_no_box_reads(tmp_path: Path) -> None:
     assert sorted(path.suffixes[0] for path in scene.iterdir()) == [".camera", ".frames"]
     assert len(load_camera(scene, box)[0]) == 2
     assert load_truth(truth, box).truth.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("skipped", [False, True])
+def test_the_rollout_of_the_partition_is_told_where_it_was_played(skipped: bool) -> None:
+    output = StringIO()
+    run = run_of(DemoOptions())
+    run.narrator = Narrator(Console(file=output, width=100))
+    run.held = HoldDeed(Path("nowhere"), run.claims, run.narrator.tell)
+    run.held.outcome = Held(boxes=6, went_on=4, held=2, heal_to_complete_s=5.5)
+    run.partition = PartitionAct(
+        Processes(), generate_city(1), seed=1, model=Path("none.onnx"), folder=Path,
+        claims=run.claims, tell=run.narrator.tell, deeds=(run.held,),
+    )  # fmt: skip
+    run.partition.outcome.cut_s = 0.0 if skipped else 18.9
+    run.partition.outcome.skipped = skipped
+    result = run.result(40.0)
+    run.narrator.summary(result)
+    told = result["partition"]
+    assert isinstance(told, dict)
+    assert ("rollout" in told) is not skipped
+    said = "4 boxes went on, 2 held; on all 5.5 s after the heal"
+    assert (said in output.getvalue()) is not skipped

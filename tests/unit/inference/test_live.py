@@ -157,12 +157,13 @@ def artifact():
     return sign_artifact(made, KEY)
 
 
-def test_a_model_goes_all_the_way_on_real_files(tmp_path: Path, artifact):
-    live = LiveDetector(Strict(1, rows_of([])), EVERYWHERE)
+@pytest.mark.parametrize("incumbent", [rows_of([]), van_rows()], ids=["blind", "sees a van"])
+def test_a_model_goes_all_the_way_on_real_files(tmp_path: Path, artifact, incumbent: Rows):
+    live = LiveDetector(Strict(1, incumbent), EVERYWHERE)
     said: list[Outcome] = []
     host = ModelHost(
         live,
-        factory=lambda: Strict(1, rows_of([])),
+        factory=lambda: Strict(1, incumbent),
         fetch={artifact.digest: artifact.raw}.get,
         report=said.append,
         clock_ns=lambda: 0,
@@ -174,12 +175,17 @@ def test_a_model_goes_all_the_way_on_real_files(tmp_path: Path, artifact):
     assert [outcome.kind for outcome in said] == [OutcomeKind.STARTED], said
     assert said[0].metrics is not None
     assert said[0].metrics["frames"] == 1
-    assert "disagreement_ppm" in said[0].metrics
+    seen = [
+        zone_confidence(EVERYWHERE, decode(rows, score_min=CANARY_SCORE_MIN)) > 0
+        for rows in (incumbent, load_model().run(IMAGE))
+    ]
+    assert said[0].metrics["disagreement_ppm"] == (seen[0] != seen[1]) * PPM
     keeper.handle(Go(artifact.digest))
     look = live.look(IMAGE)
     assert look.model.digest == artifact.digest, "events name the artefact"
     keeper.handle(Seen(look.model.digest))
     assert said[-1].kind is OutcomeKind.GOOD
+    assert said[-1].metrics == said[0].metrics, "it reports how it contradicted what ran beside it"
     assert "runs" in repr(keeper)
     again = SlotKeeper(SlotStore(FileDisk(tmp_path / "slots")), host, lambda: 0)
     again.start()

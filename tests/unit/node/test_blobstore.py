@@ -266,6 +266,30 @@ def test_what_was_loaded_longest_ago_goes_first_and_what_is_pinned_stays(tmp_pat
         store.put(made(5, 2501))
 
 
+def test_what_was_removed_is_told_once_and_parts_are_not(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path, quota=3500)
+    references = [store.put(made(number))[0] for number in range(3)]
+    for age, (path, _) in enumerate(store._files("blob")):
+        os.utime(path, (age, age))
+    ordered = [reference for _, reference in store._files("blob")]
+    store.pin([])
+    assert store.removed() == ()
+    store.put(made(3, 1600))
+    assert [each for each, _ in store.removed()] == ordered[:2]
+    assert store.removed() == ()
+    store._path(ordered[2], "blob").write_bytes(b"rot" * 400)
+    rotten = next(each for _, each in store._files("blob") if each.digest == ordered[2].digest)
+    with pytest.raises(BlobDamagedError):
+        store.load(ordered[2].digest)
+    assert store.removed() == ((rotten, "it was removed: it had rotted on the disk"),)
+    part = reference_of(made(9, 1000))
+    store.begin(part, leaves_of(made(9, 1000)))
+    store.release(part.digest)
+    store.put(made(4, 1900))
+    assert part not in [each for each, _ in store.removed()], "nobody was told that it is here"
+    assert references
+
+
 def test_a_part_is_kept_until_it_is_released(tmp_path: Path) -> None:
     store = BlobStore(tmp_path, quota=len(DATA) + 100)
     store.pin([])

@@ -438,6 +438,36 @@ def test_a_list_that_is_not_held_or_none_is_an_obstacle(town: Town):
     assert town.command(rollout, Verb.PROMOTE, share_ppm=1_000_000).promoted == 1
 
 
+def test_an_approved_rollout_is_told_as_that_with_what_stands_against_it(town: Town):
+    rollout = town.apply(wish())
+    first, second, *_ = view_rank(rollout)
+    town.report(rollout, second, Outcome.FAILED, reason="golden test")
+    value = {"digest": rollout.intent.artefact, "state": "approved", "events": ["*"], "area": "*"}
+    for key in [each for each in town.replica.registers if each.startswith("model/")]:
+        town.write("centre", put(key, value))
+    view = town.view()
+    watch = Watch(sight=Sight(seen=frozenset({first}), whole=False))
+    told = describe_rollout(view.rollouts.by_id[rollout.id], watch)
+    assert (told["state"], told["complete"], told["why"]) == ("approved", True, [])
+    assert [bar["open"] for bar in told["bars"]] == [True, True]
+    (row,) = list_rollouts(view)
+    assert (row["open"], row["model"], row["bad"]) == ("100 %", "approved", 1)
+
+    def why(name: str) -> str:
+        (slot,) = describe_box(view, Pair(public(name), name), watch)
+        return str(slot["why"])
+
+    assert why(second) == "tried it and failed (attempt 1): golden test"
+    assert why(first) == (
+        "its stage of 50 % is open: the model is approved, and it reports nothing bad"
+    )
+    with pytest.raises(CannotApplyError, match=r"open to its last stage, 100 %"):
+        town.command(rollout, Verb.PROMOTE)
+    town.command(rollout, Verb.PAUSE)
+    told = describe_rollout(town.view().rollouts.by_id[rollout.id], watch)
+    assert (told["state"], told["complete"], told["why"]) == ("paused", False, ["paused"])
+
+
 def test_a_withdrawn_model_is_not_resumed(town: Town):
     rollout = town.apply(wish())
     value = {"digest": rollout.intent.artefact, "state": "withdrawn", "events": ["*"], "area": "*"}

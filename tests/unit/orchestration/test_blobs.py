@@ -379,6 +379,28 @@ def test_interests_and_artefacts_are_bounded() -> None:
     assert exchange.have(REFERENCE, LEAVES, 0) == []
 
 
+def test_what_the_disk_gave_up_is_announced_no_more_and_gives_its_place() -> None:
+    exchange = holder(None, A, B)
+    effects = exchange.removed(LARGE_REFERENCE, "no room", 0)
+    assert of(effects, Lost) == [Lost(LARGE_REFERENCE, "no room")]
+    hold = Hold(LARGE_REFERENCE.id, 0, 38)
+    assert {peer for peer, frame in said(effects) if frame == hold} == {A, B}
+    assert exchange.removed(LARGE_REFERENCE, "no room", 0) == [], "once"
+    for number in range(BLOBS_MAX):
+        exchange.want(reference_of(bytes([number + 1])), 0)
+    assert LARGE_REFERENCE not in [each.reference for each in exchange.progress()]
+    with pytest.raises(TooManyBlobsError, match="forget one"):
+        exchange.want(LARGE_REFERENCE, 0)
+
+
+def test_what_is_on_its_way_is_not_given_up_for_an_older_copy() -> None:
+    exchange = Exchange(ExchangeLimits(), Random(1))
+    exchange.want(REFERENCE, 0)
+    assert exchange.removed(REFERENCE, "no room", 0) == []
+    assert exchange.removed(LARGE_REFERENCE, "no room", 0) == [], "nobody knows it here"
+    assert exchange.progress()[0].state is State.RESUMING
+
+
 def test_leaves_that_are_not_its_are_not_served() -> None:
     exchange = Exchange(ExchangeLimits(), Random(1))
     with pytest.raises(InvalidReferenceError, match="do not hash"):

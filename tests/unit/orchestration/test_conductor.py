@@ -11,7 +11,7 @@ from mesh.coordination.presence import Presence
 from mesh.orchestration.chores import REPORTS_MAX
 from mesh.orchestration.command import Verb
 from mesh.orchestration.conductor import Conductor
-from mesh.orchestration.explain import explain, forgivable
+from mesh.orchestration.explain import counted, explain, forgivable
 from mesh.orchestration.goals import (
     Answer,
     Effect,
@@ -401,6 +401,26 @@ def test_a_swap_that_ends_after_its_goal_changed_is_no_news():
     assert effects == [Fetch(INTENT.artefact_reference)], "what is wanted is said each time"
 
 
+@pytest.mark.parametrize(("said_by", "lacks"), [(0, "2 more reports"), (1, "1 more report")])
+def test_explain_counts_as_people_do(said_by: int, lacks: str):
+    bench = Bench(name=RANKED[3])
+    for name in RANKED[:said_by]:
+        bench.state(report_of(INTENT, name, Outcome.GOOD, metrics=Metrics(1)))
+    bench.look()
+    sight = Sight(seen=frozenset(LISTED))
+    told = explain(bench.rollouts.by_id[INTENT.id], sight, bench.held, now_ns=0, soaks={})
+    assert told.needs == (lacks,)
+    assert told.why == (f"stage 0: {said_by} of 2 reports, base 2",)
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(0, "0 boxes"), (1, "1 box"), (2, "2 boxes"), (11, "11 boxes")]
+)
+def test_what_is_counted_is_one_or_several(count: int, told: str):
+    assert counted(count, "box", "boxes") == told
+    assert counted(count, "name") == told.replace("boxes", "names").replace("box", "name")
+
+
 def test_explain_names_what_holds():
     bench = Bench(name=RANKED[3])
     bench.state(report_of(INTENT, ME, Outcome.FAILED, reason="night"))
@@ -636,8 +656,79 @@ def test_a_box_that_starts_an_approved_model_takes_out_its_last_report_too():
     gone = Unsay(report_topic(INTENT.id, ME))
     assert gone in bench.answer(Good(Metrics(1)))
     assert gone not in bench.look()
-    assert gone in bench.answer(Failed("died")), "another word, taken out as well"
     assert gone in bench.again().look(), "a snapshot of before the restart was never written"
+    bench.records.append(commanded(INTENT, command_of(Verb.ABORT, INTENT)))
+    effects = bench.look()
+    assert said(effects) == [Outcome.BACK]
+    assert gone in effects, "another word, taken out as well"
+
+
+def test_what_stands_against_an_approved_model_is_said_until_it_is_forgiven():
+    bench = Bench().up()
+    bench.records.append(model(INTENT.artefact, "approved"))
+    gone = Unsay(report_topic(INTENT.id, ME))
+    assert gone in bench.look()
+    effects = bench.answer(Failed("died"))
+    assert said(effects) == [Outcome.FAILED]
+    assert gone not in effects
+    assert bench.runs == DELIVERED, "it goes back by itself"
+    assert not [each for each in bench.look() if isinstance(each, Sign | Unsay)]
+    assert gone not in bench.again().look()
+    (bad,) = forgivable(bench.rollouts.by_id[INTENT.id], Sight(seen=frozenset(LISTED)))
+    resume = command_of(Verb.RESUME, INTENT, forgives=(bad,))
+    bench.records.append(commanded(INTENT, resume))
+    paused = bench.again()
+    paused.records.append(commanded(INTENT, command_of(Verb.PAUSE, INTENT)))
+    assert gone in paused.look(), "nothing stands, and nothing starts"
+    bench.look()
+    assert bench.held.phase is Phase.PREPARING, "it tries again"
+    assert bench.held.attempt == 2
+
+
+def test_one_bad_report_halts_a_candidate_and_no_approved_model():
+    bad = report_of(INTENT, OTHER, Outcome.FAILED)
+    for state, signs in (("candidate", True), ("approved", False), ("superseded", False)):
+        bench = Bench(records=[proposed(INTENT), model(INTENT.artefact, state)])
+        bench.state(bad)
+        assert bool([each for each in bench.look() if isinstance(each, Sign)]) is signs
+
+
+@pytest.mark.parametrize("state", ["candidate", "approved", "superseded"])
+def test_every_stage_of_an_approved_model_is_open_before_the_sync_and_in_a_cut(state: str):
+    records = [proposed(INTENT), model(INTENT.artefact, state)]
+    last = RANKED[-1]
+    bench = Bench(name=last, records=records)
+    alone = frozenset((last,))
+    bench.look(whole=False, seen=alone)
+    assert (bench.runs == INTENT.artefact) is (state != "candidate")
+    told = explain(
+        bench.rollouts.by_id[INTENT.id],
+        Sight(seen=alone, whole=False),
+        IntentMemory(),
+        now_ns=0,
+        soaks={},
+    )
+    assert [stage.open for stage in told.stages] == [state != "candidate"] * 2
+    assert (told.state == "complete") is (not told.why) is (state != "candidate")
+
+
+def test_a_record_that_counts_no_more_opens_nothing():
+    bench = Bench(name=RANKED[-1], records=[proposed(INTENT)])
+    bench.records.append(model(INTENT.artefact, "approved"))
+    bench.look()
+    assert bench.held.phase is Phase.PREPARING
+    bench.records.append(model(INTENT.artefact, "candidate", 1))
+    bench.look()
+    assert (bench.held.phase, bench.runs) == (None, DELIVERED)
+
+
+def test_of_what_stands_against_approved_models_so_many_words_are_kept():
+    intents = many(REPORTS_MAX + 3)
+    held = {each.id: IntentMemory(1, None, report_of(each, ME, Outcome.FAILED)) for each in intents}
+    records = [proposed(intent) for intent in intents]
+    records += [model(intent.artefact, "approved") for intent in intents]
+    bench = Bench(memory=Memory({}, held), records=records)
+    assert len([each for each in bench.look() if isinstance(each, Unsay)]) == 3
 
 
 def test_what_two_intents_name_by_one_digest_is_fetched_under_both_references():

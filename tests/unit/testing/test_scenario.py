@@ -11,15 +11,13 @@ from mesh.choreography.verdict import Reason
 from mesh.files.yaml_tree import plain, read_tree
 from mesh.testing.scenario import (
     _FORM,
-    Cut,
-    Publish,
     Scenario,
     ScenarioFileError,
-    Step,
     parse_scenario,
     scenario_schema,
 )
 from mesh.testing.scenario_deeds import Deeds
+from mesh.testing.scenario_steps import Cut, Publish, Step
 from mesh.testing.scenario_words import EXPECTED
 
 CHECKERS = ("Convergence", "NoForgery")
@@ -95,7 +93,16 @@ CASES: list[tuple[str, str, int, str]] = [
     ("count: 5", "count: 0", 9, "steps[2].publish.count is 0: expected a whole number from 1"),
     ("count: 5", "cuont: 5", 9, "steps[2].publish has no field 'cuont': did you mean count?"),
     ("ahead: 1h", "ahead: 1h, behind: 1h", 10, "steps[3].clock is a mapping: expected either ah"),
-    (", ahead: 1h", "", 10, "steps[3].clock is a mapping: expected either ahead or behind"),
+    (", ahead: 1h", "", 10, "steps[3].clock is a mapping: expected ahead, behind or drift_ppm"),
+    ("clock: {who: centre, ahead: 1h}", "disk: {who: centre}", 10, "expected full or sync_ms"),
+    ("clock: {who: centre, ahead: 1h}", "links: {}", 10, "expected something that changes, as"),
+    (
+        "clock: {who: centre, ahead: 1h}",
+        "turn: {name: a, behaviour: lie}",
+        10,
+        "'lie': expected ba",
+    ),
+    ("clock: {who: centre, ahead: 1h}", "cut_one_way: {from: a}", 10, "lacks to: expected a name"),
     ("boxes: 4", "boxes: 0", 4, "fleet.boxes is 0: expected a whole number from 1 to 1000"),
     ("loss: 0.01", "loss: 1", 4, "fleet.loss is 1: expected a number from 0 to below 1"),
     ("[Convergence]", "[Convergnce]", 14, "invariants[0] is 'Convergnce': did you mean Converg"),

@@ -19,27 +19,24 @@ milliseconds, each exactly what was written or refused. See docs/rollouts.md.
 
 from collections.abc import Mapping
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from mesh.cli.options import CommandError
 from mesh.files.durations import DURATION, milliseconds
 from mesh.files.form import Filled, Form, MistakeError
-from mesh.files.yaml_tree import YAML_SIZE_MAX, Node
+from mesh.files.yaml_tree import Node
+from mesh.orchestration.errors import RolloutFileError
 
 __all__ = [
     "Cohort",
     "Gate",
     "Metadata",
     "RolloutFile",
-    "RolloutFileError",
     "Spec",
     "Stage",
     "parse_rollout_file",
-    "read_rollout_file",
     "rollout_schema",
 ]
 
@@ -62,18 +59,6 @@ AtLeast = Annotated[str, Meta(pattern=_AT_LEAST, examples=[">= 0.99"])]
 AtMost = Annotated[str, Meta(pattern=_AT_MOST, examples=["<= 40"])]
 Text = Annotated[str, Meta(min_length=1, max_length=63)]
 Name = Annotated[str, Meta(max_length=200)]
-
-
-class RolloutFileError(CommandError):
-    """A rollout file that cannot be used; the message has line, value and what was expected.
-
-    Attributes:
-        line: where it is, from 1.
-    """
-
-    def __init__(self, mistake: MistakeError) -> None:
-        super().__init__(str(mistake))
-        self.line = mistake.line
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -160,23 +145,6 @@ class RolloutFile(_Part, frozen=True, kw_only=True):
     spec: Spec
 
 
-def read_rollout_file(path: Path) -> RolloutFile:
-    """Return the rollout in a YAML file.
-
-    Raises:
-        CommandError: it cannot be read.
-        RolloutFileError: see `parse_rollout_file`.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(YAML_SIZE_MAX + 1)
-    except OSError as error:
-        raise CommandError(
-            f"{path} cannot be read: {error.strerror}; expected a rollout in YAML"
-        ) from None
-    return parse_rollout_file(data, str(path))
-
-
 def parse_rollout_file(data: bytes, name: str) -> RolloutFile:
     """Return the rollout in bytes. Total.
 
@@ -191,7 +159,7 @@ def parse_rollout_file(data: bytes, name: str) -> RolloutFile:
         filled = _FORM.read(data, name)
         _check_numbers(filled)
     except MistakeError as error:
-        raise RolloutFileError(error) from None
+        raise RolloutFileError(error.name, error.line, error.column, error.told) from None
     return filled.value
 
 

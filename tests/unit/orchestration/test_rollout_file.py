@@ -1,24 +1,21 @@
 """Rollout files: what people write, and what they are told when it is wrong."""
 
 import json
-from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from mesh.cli.options import CommandError
-from mesh.cli.rollout_file import (
+from mesh.files.yaml_tree import DEPTH_MAX, YAML_SIZE_MAX, YamlError, plain, read_tree
+from mesh.orchestration.errors import RolloutFileError
+from mesh.orchestration.rollout_file import (
     _EXPECTED,
     _PARTS,
     RolloutFile,
-    RolloutFileError,
     parse_rollout_file,
-    read_rollout_file,
     rollout_schema,
 )
-from mesh.files.yaml_tree import DEPTH_MAX, YAML_SIZE_MAX, YamlError, plain, read_tree
 
 GOOD = f"""\
 apiVersion: mesh/v1
@@ -50,10 +47,8 @@ def parse_or_refusal(text: str | bytes) -> RolloutFile | RolloutFileError:
         return error
 
 
-def test_a_file_is_read_whole_and_what_is_left_out_is_the_careful_choice(tmp_path: Path):
-    path = tmp_path / "rollout.yaml"
-    path.write_text(GOOD)
-    found = read_rollout_file(path)
+def test_a_file_is_read_whole_and_what_is_left_out_is_the_careful_choice():
+    found = parse(GOOD)
     spec = found.spec
     assert found.metadata.name == "pedestrian-v1.4"
     assert (spec.digest, spec.slot) == (bytes([0x9C]) * 32, "")
@@ -191,14 +186,6 @@ def test_words_stay_words():
     )
     assert read == ["no", "on", "1:30", "2020-01-01", 10, "1e9", -2, 0.5, True, None, "1"]
     assert plain(read_tree(b"a: |\n  1\n  2\n")) == {"a": "1\n2\n"}
-
-
-def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path):
-    with pytest.raises(CommandError, match="cannot be read: No such file"):
-        read_rollout_file(tmp_path / "none.yaml")
-    (tmp_path / "large.yaml").write_bytes(b" " * (YAML_SIZE_MAX + 9))
-    with pytest.raises(RolloutFileError, match="larger than"):
-        read_rollout_file(tmp_path / "large.yaml")
 
 
 _words = st.sampled_from(
