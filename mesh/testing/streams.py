@@ -341,7 +341,7 @@ class Streams:
                 wire.held.append((protocol, body))
             return
         now = world.instant(node)
-        self._trace.frame(world.now_ns, node.public, peer, body)
+        self._trace.frame(world.now_ns, node.public, peer, protocol, body)
         if node.misbehaviour is not None:
             node.misbehaviour.incoming(protocol, body, now)
         world.perform(node, mind.receive(peer, protocol, body, now))

@@ -40,10 +40,10 @@ class Trace:
         self.journal: deque[Happening] = deque(maxlen=JOURNAL_MAX)
         self._digest = hashlib.sha256()
 
-    def frame(self, at_ns: int, to: bytes, sender: bytes, body: bytes) -> None:
+    def frame(self, at_ns: int, to: bytes, sender: bytes, protocol: str, body: bytes) -> None:
         """A frame reached a mind."""
         self.frames += 1
-        head = at_ns.to_bytes(8) + to[:_KEY_BYTES] + sender[:_KEY_BYTES]
+        head = at_ns.to_bytes(8) + to[:_KEY_BYTES] + sender[:_KEY_BYTES] + protocol.encode()
         self._digest.update(head + hashlib.sha256(body).digest())
 
     def note(self, at_ns: int, words: str) -> None:
