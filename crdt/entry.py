@@ -11,6 +11,7 @@ one InvalidEntryError, in time linear in their length. See docs/records.md, "Ent
 """
 
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from crdt.errors import InvalidEntryError
@@ -62,6 +63,10 @@ ENTRY_SIZE_MAX: dict[Lane, int] = {
     Lane.DOC: 16 << 10,
 }
 """Largest wire of an entry, bytes, by lane."""
+REMEMBERED_MAX = 4096
+"""Entries whose parsing, and signatures whose check, is remembered."""
+REMEMBERED_BYTES_MAX = 2048
+"""Largest of these, bytes: at worst 8 MiB are held for strangers, and a grant takes 600 bytes."""
 _WIRE_SIZE_MAX = max(ENTRY_SIZE_MAX.values())
 
 
@@ -150,9 +155,15 @@ class Entry:
 def parse_entry(wire: bytes) -> Entry:
     """Return the entry in `wire`; its signature is not checked here.
 
+    The same bytes may give the same object: every hello shows the same few grants.
+
     Raises:
         InvalidEntryError: it is none; the message says what is wrong. Nothing else is ever raised.
     """
+    return _parsed_before(wire) if len(wire) <= REMEMBERED_BYTES_MAX else _parsed(wire)
+
+
+def _parsed(wire: bytes) -> Entry:
     if len(wire) > _WIRE_SIZE_MAX:
         raise InvalidEntryError(f"{len(wire)} bytes: expected at most {_WIRE_SIZE_MAX}")
     if len(wire) <= SIGNATURE_SIZE:
@@ -184,6 +195,9 @@ def parse_entry(wire: bytes) -> Entry:
     _check(len(wire), ns, author, lane, inc, seq, prev, t, kind)
     feed = FeedId(author, lane, inc)
     return Entry(ns, feed, seq, prev, t, kind, body, raw, wire[:SIGNATURE_SIZE])
+
+
+_parsed_before = lru_cache(maxsize=REMEMBERED_MAX)(_parsed)
 
 
 def _check(
@@ -221,7 +235,12 @@ def _check(
 
 def verify_entry(entry: Entry) -> bool:
     """Whether this copy's signature is its author's over its raw bytes."""
-    return verify(entry.author, domain.ENTRY, entry.raw, entry.sig)
+    is_small = len(entry.raw) <= REMEMBERED_BYTES_MAX
+    check = _verified_before if is_small else verify
+    return check(entry.author, domain.ENTRY, entry.raw, entry.sig)
+
+
+_verified_before = lru_cache(maxsize=REMEMBERED_MAX)(verify)
 
 
 def make_entry(

@@ -15,6 +15,7 @@ fill from the middle finds all of them.
 
 import importlib
 import math
+from functools import lru_cache
 from typing import Protocol, cast
 
 from identity.capability import is_cell
@@ -36,6 +37,8 @@ __all__ = [
 
 EARTH_RADIUS_M = 6_371_007.180918475
 """Radius of the sphere that H3 computes on, metres (the authalic radius of WGS 84)."""
+COVERS_MAX = 4096
+"""Covers that are remembered: a fleet stands still, and asks for the same discs all day."""
 COVER_CELLS_MAX = 1024
 """Most cells of one cover: at resolution 9, a disc of about 5 km; each cell is a topic."""
 COVER_RADIUS_MAX_M = 1_000_000.0
@@ -144,6 +147,7 @@ def cell_disk(cell: bytes, rings: int = 1) -> tuple[bytes, ...]:
     return tuple(sorted(near.to_bytes(8) for near in _h3.grid_disk(cell_index(cell), rings)))
 
 
+@lru_cache(maxsize=COVERS_MAX)
 def cells_covering(
     latitude: float, longitude: float, radius_m: float, resolution: int
 ) -> tuple[bytes, ...]:

@@ -32,6 +32,7 @@ split over 2 %, the worst 3.6 %. See docs/network.md, "Topic-aware topology".
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 __all__ = ["Link", "MemberPlace", "links", "links_of"]
@@ -44,6 +45,8 @@ TOPIC_LINKS_MIN = 4
 FULL_MESH_MAX = 16
 """Live members up to which everybody is linked with everybody: no one then has more links than the
 largest degree that the rules below give, every flood arrives in one hop, and none is forwarded."""
+LAYOUTS_MAX = 8
+"""Layouts that are remembered: most looks at the topology find the members that were there."""
 _DISTANCE_UNKNOWN = 1 << 60
 """Squared microdegrees; farther than any two points of the Earth."""
 _CIRCLE_E6 = 360_000_000
@@ -81,7 +84,13 @@ def links(
         dark: members that are taken for dead; they get no link.
         salt: mixed into each hash, such as the fleet's namespace.
     """
-    live = {peer: members[peer] for peer in sorted(members) if peer not in dark}
+    return _links(tuple((p, members[p]) for p in sorted(members) if p not in dark), salt)
+
+
+@lru_cache(maxsize=LAYOUTS_MAX)
+def _links(members: tuple[tuple[bytes, MemberPlace], ...], salt: bytes) -> tuple[Link, ...]:
+    """The links of live members, sorted by key: computed once for each set of them."""
+    live = dict(members)
     if len(live) <= FULL_MESH_MAX:
         return tuple(combinations(live, 2))
     chosen = dict.fromkeys(_neighbour_links(live))

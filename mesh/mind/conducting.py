@@ -1,10 +1,11 @@
 """Conducting: the conductor of one box, told what changed, and its wishes made effects of a mind.
 
 The conductor decides what a box runs (`mesh.orchestration.conductor`); this is only who tells it
-what, and when. It looks half a second after the views or the links did change, after every sync
-that came to its end, and when a soak does. What it must not forget is made durable before anything
-else that it wants is done, so its other wishes wait behind a ticket. A report counts as held by a
-linked peer when a sync with one that began after the report was shown came to its end.
+what, and when. It looks half a second after the views or the links did change, and when a soak
+ends; where there are rollouts also after every sync that came to its end. What it must not forget
+is made durable before anything else that it wants is done, so its other wishes wait behind a
+ticket. A report counts as held by a linked peer when a sync with one that began after the report
+was shown came to its end.
 
 A node without a name, and a bootstrap peer, has no conductor and conducts nothing.
 """
@@ -190,6 +191,11 @@ class Conducting:
         """Something changed: look soon."""
         if self._conductor is not None:
             self._cores.soon("rollouts", LOOK_NS)
+
+    def compared(self) -> None:
+        """A sync came to its end, which concerns only who has a rollout to decide about."""
+        if self.rollouts.by_id:
+            self.soon()
 
     def look(self) -> None:
         """Decide anew."""

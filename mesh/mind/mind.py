@@ -307,7 +307,7 @@ class Mind(Readable):
         self._cores.syncing.want(peer, self._cores.now.mono_ns)
 
     def _compared(self) -> None:
-        self._conducting.soon()
+        self._conducting.compared()
 
     def _wrote(self, handle: int, entry: Entry | None, reason: str) -> None:
         self._conducting.wrote(handle, failed=entry is None)

@@ -1,13 +1,34 @@
 """A simulated disk: what was synced survives a crash, what was not is lost.
 
-It keeps the promises of `crdt.store.Store` and can be full, as real disks are.
+It keeps the promises of `crdt.store.Store`, and has the faults of real disks: it is full, it is
+slow, it loses power between a write and its sync, and somebody puts an old copy of it back. A write
+is all or nothing, as a transaction of the real store is: none is ever torn.
 """
+
+from collections import deque
+from dataclasses import dataclass
 
 from crdt.entry import Entry
 from crdt.store_records import Batch, Loaded, OwnHead, StoreFault, StoreFaultError
 from identity.genesis import RootStatement
+from mesh.units import MS
 
-__all__ = ["SimulatedDisk"]
+__all__ = ["Backup", "SimulatedDisk"]
+
+SYNC_MS = 2.0
+"""How long an ordinary disk takes to make something durable, milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A copy of a disk, the count of its starts included; one backup may be restored often."""
+
+    entries: dict[bytes, Entry]
+    evidence: dict[tuple[bytes, bytes], None]
+    roots: dict[int, RootStatement]
+    own: dict[int, OwnHead]
+    boots: int
+    memory: bytes | None
 
 
 class SimulatedDisk:
@@ -15,16 +36,69 @@ class SimulatedDisk:
 
     Attributes:
         is_full: whether nothing more can be written.
+        sync_ms: how long it takes to make something durable.
     """
 
     def __init__(self) -> None:
         self.is_full = False
+        self.sync_ms = SYNC_MS
+        self._unsynced: deque[Batch] = deque()
+        self._synced_ns = 0
         self._entries: dict[bytes, Entry] = {}
         self._evidence: dict[tuple[bytes, bytes], None] = {}
         self._roots: dict[int, RootStatement] = {}
         self._own: dict[int, OwnHead] = {}
         self._boots = 0
         self._memory: bytes | None = None
+
+    def write(self, batch: Batch, now_ns: int) -> int:
+        """Take a batch; returns when it may be synced, behind all that were taken before."""
+        self._unsynced.append(batch)
+        self._synced_ns = max(self._synced_ns, now_ns + int(self.sync_ms * MS))
+        return self._synced_ns
+
+    def sync(self) -> None:
+        """Make the oldest batch that was taken durable.
+
+        Raises:
+            StoreFaultError: as `append`; the batch is gone.
+        """
+        self.append(self._unsynced.popleft())
+
+    def lose_power(self, keep: int = 0) -> None:
+        """Lose what was taken and not synced, all but the first `keep` batches.
+
+        Nobody was told of those either: a disk may hold more than it has acknowledged.
+        """
+        try:
+            for _ in range(min(keep, len(self._unsynced))):
+                self.sync()
+        except StoreFaultError:
+            pass  # what it had no room for, it did not keep
+        self.forget_unsynced()
+
+    def forget_unsynced(self) -> None:
+        """Forget what was taken and not synced: whoever waited for it is gone."""
+        self._unsynced.clear()
+        self._synced_ns = 0
+
+    def backup(self) -> Backup:
+        """Return a copy of all that is durable now."""
+        return Backup(
+            dict(self._entries),
+            dict(self._evidence),
+            dict(self._roots),
+            dict(self._own),
+            self._boots,
+            self._memory,
+        )
+
+    def restore(self, backup: Backup) -> None:
+        """Put a copy back: what was written since is gone, the count of the starts included."""
+        self.forget_unsynced()
+        self._entries, self._evidence = dict(backup.entries), dict(backup.evidence)
+        self._roots, self._own = dict(backup.roots), dict(backup.own)
+        self._boots, self._memory = backup.boots, backup.memory
 
     def append(self, batch: Batch) -> None:
         """Make a batch durable, all of it or nothing.

@@ -7,15 +7,14 @@
     fleet.settle()
     assert fleet.views_agree() and not fleet.anyone_trusts("north/box-3")
 
-A small town stands in for the city: two rows of streets with a river between them, a box at each
-corner, a steward for each bank and one centre. Every box is a real mind with a real replica.
+A town stands in for the city (`mesh.testing.town`): two banks of a river, a box at each corner, a
+steward for each bank and one centre. Every box is a real mind with a real replica. What may happen
+to it is in `mesh.testing.fleet_faults`.
 """
 
-import math
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections import Counter, deque
+from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, cast
 
 from crdt.entry import Lane
 from crdt.store_records import Batch
@@ -28,137 +27,41 @@ from identity.genesis import (
     sign_root,
 )
 from identity.keys import SecretKey
-from mesh.choreography.cells import cell_at
-from mesh.choreography.event_type import EventType
-from mesh.choreography.reactions import Delivery, Disc, Interest
-from mesh.coordination.enrolment import (
-    authority_role,
-    box_role,
-    grant_body,
-    holders,
-    revocation_body,
-    steward_role,
-)
+from mesh.choreography.event_type import event_type
+from mesh.choreography.scope import Reach, Scope
+from mesh.coordination.enrolment import authority_role, grant_body, steward_role
 from mesh.coordination.trust import PeerClass
-from mesh.mind import Draft, Mind, MindConfig
+from mesh.mind import Draft, MindConfig
+from mesh.testing.fleet_box import Delivered, FleetBox, FleetError
+from mesh.testing.fleet_faults import FleetFaults
+from mesh.testing.network import LinkModel
 from mesh.testing.sim import Simulation
-from mesh.testing.simulated_node import SimulatedNode
+from mesh.testing.town import MODEL, NearMiss, Town
+from mesh.testing.trace import Happening
 
-__all__ = ["Fleet", "FleetBox", "FleetError"]
+__all__ = ["MODEL", "Delivered", "Fleet", "FleetBox", "FleetError", "NearMiss"]
 
-BLOCK_M = 150.0
-"""Distance of two corners, metres."""
-LATITUDE, LONGITUDE = 48.0, 11.0
-_METRES_PER_DEGREE = 111_320.0
-EVENTS = ("traffic.*",)
-"""What boxes may publish."""
-MODEL = bytes(range(32))
-"""Digest of the approved model."""
 WRITTEN_S = 0.1
 """Virtual seconds after which what was just written is on its way; until then views agree."""
 STANDING_S = 60
 """Virtual seconds a fleet gets to stand, at most."""
+LISTEN_M = 600.0
+"""How far a box listens unless the caller says, metres."""
 
 
-class FleetError(Exception):
-    """A scenario asks for something that the fleet cannot do."""
-
-
-class FleetBox:
-    """One node of the fleet and what a person at its console can do."""
-
-    def __init__(self, fleet: "Fleet", node: SimulatedNode) -> None:
-        self._fleet = fleet
-        self.node = node
-
-    @property
-    def name(self) -> str:
-        """The name it holds."""
-        return self.node.name
-
-    @property
-    def mind(self) -> Mind:
-        """The running mind.
-
-        Raises:
-            FleetError: the box is down.
-        """
-        if self.node.mind is None:
-            raise FleetError(f"{self.name} is down: restart it first")
-        return self.node.mind
-
-    def __repr__(self) -> str:
-        return f"<FleetBox {self.name}>"
-
-    def write(self, kind: str, body: object, lane: Lane = Lane.AUTH) -> int:
-        """Write a fact; returns its handle."""
-        now = self._fleet.simulation.instant(self.node)
-        handle, effects = self.mind.write(lane, kind, body, now)
-        self._fleet.simulation.perform(self.node, effects)
-        return handle
-
-    def grant(self, key: bytes, name: str, *, stratum: int = 3, place: str | None = None) -> int:
-        """Enrol a key under a name; where the name is held, replace its holder."""
-        capabilities = box_role(name, EVENTS, self._fleet.area)
-        replica = self.mind.replica
-        body = grant_body(
-            replica, key=key, name=name, stratum=stratum, capabilities=capabilities, place=place
-        )
-        return self.write("grant", body)
-
-    def revoke(self, name: str, *, reason: str = "") -> int:
-        """Revoke every current holder of a name; the reason is for the story."""
-        del reason
-        replica = self.mind.replica
-        handle = 0
-        for standing in holders(replica, name):
-            if standing.winning:
-                body = revocation_body(replica, standing.pair)
-                handle = self.write("revoke", body)
-        if not handle:
-            raise FleetError(f"{name} is held by nobody: expected one of {self._fleet.names()}")
-        return handle
-
-    def publish(self, draft: Draft) -> bytes:
-        """Publish an event; returns its id."""
-        simulation = self._fleet.simulation
-        event, effects = self.mind.publish(draft, simulation.instant(self.node))
-        simulation.perform(self.node, effects)
-        return event.id
-
-    def listen(self, event_type: EventType[Any], within_m: float) -> list[Delivery]:
-        """Listen around our place; returns the list to which deliveries are appended."""
-        deliveries: list[Delivery] = []
-        latitude, longitude = self._fleet.position(self.name)
-        interest = Interest(event_type, within=Disc(latitude, longitude, within_m))
-        number = self.mind.speaking.subscribe(interest)
-        simulation = self._fleet.simulation
-        simulation.perform(self.node, self.mind.listen(simulation.instant(self.node)))
-
-        def heard(node: SimulatedNode) -> None:
-            mind = node.mind
-            while mind is not None:
-                delivery = mind.speaking.take(number, simulation.instant(node))
-                if delivery is None:
-                    return
-                deliveries.append(delivery)
-
-        self.node.heard = heard
-        return deliveries
-
-    def trusts(self, name: str) -> bool:
-        """Whether some key of a name is a current member in its view."""
-        return any(standing.current for standing in holders(self.mind.replica, name))
-
-
-class Fleet:
+class Fleet(FleetFaults):
     """The fleet and its world.
 
     Args:
         boxes: how many boxes, half on each bank.
         seed: decides everything.
         latency_ms: one way.
-        loss: share of gossip frames that vanish.
+        loss: share of packets that are lost; `links` changes this and more.
+
+    Attributes:
+        boxes: every node by name; replaced hardware is called "… (old)".
+        town: where they stand.
+        deliveries: what reached the applications of all boxes, in order.
     """
 
     def __init__(
@@ -167,13 +70,13 @@ class Fleet:
         self._seed = seed
         self._roots = [self._key("root")]
         self.genesis: Genesis = make_genesis([key.public for key in self._roots], 1)
-        self.simulation = Simulation(self.genesis, seed=seed, latency_ms=latency_ms, loss=loss)
+        model = LinkModel(latency_ms=latency_ms, loss=loss)
+        self.simulation = Simulation(self.genesis, seed=seed, model=model)
         self.boxes: dict[str, FleetBox] = {}
-        self._places: dict[str, tuple[float, float]] = {}
-        self._lay_out(boxes)
-        self.area = self._area()
+        self.deliveries: list[Delivered] = []
+        self.town = Town(boxes, self.genesis.h3_resolution)
         self.statement = self._root_statement()
-        for name in ("centre", "north/steward", "south/steward", *self._places):
+        for name in ("centre", "north/steward", "south/steward", *self.town.places):
             self._add(name, self._key(name))
         self._write_down()
         for box in self.boxes.values():
@@ -190,23 +93,13 @@ class Fleet:
         """The steward of a bank."""
         return self.box(f"{district}/steward")
 
-    def box(self, name: str) -> FleetBox:
-        """The node that holds a name.
-
-        Raises:
-            FleetError: nobody of the fleet is called so.
-        """
-        if name not in self.boxes:
-            raise FleetError(f"nobody is called {name!r}: expected one of {self.names()}")
-        return self.boxes[name]
-
     def names(self) -> list[str]:
         """Every name of the fleet."""
         return list(self.boxes)
 
     def position(self, name: str) -> tuple[float, float]:
         """Where a box stands: latitude and longitude in degrees."""
-        return self._places[name]
+        return self.town.places[name]
 
     def key(self, label: str) -> SecretKey:
         """Return the key that a label stands for; the same label gives the same key."""
@@ -239,7 +132,50 @@ class Fleet:
             raise FleetError(f"views differ after {seconds} virtual seconds: {self._differences()}")
         return (self.simulation.now_ns - start) / 1e9
 
-    # -------------------------------------------------------------------------------- faults
+    # ------------------------------------------------------------------------- what is done
+
+    def publish(
+        self,
+        name: str,
+        value: object | None = None,
+        *,
+        scope: Scope = Reach.CELL,
+        ttl_ms: int = 1_000,
+        model: bytes | None = MODEL,
+        because: Sequence[bytes] = (),
+    ) -> bytes:
+        """Have a box say something where it stands; returns the id of the event.
+
+        Args:
+            name: the box.
+            value: an instance of an event type; a near miss if none is given.
+            scope: whom it is for.
+            ttl_ms: how long somebody may still react.
+            model: digest of the model that saw it.
+            because: ids of the events that caused it.
+        """
+        said = NearMiss("van", 0.9) if value is None else value
+        kind = event_type(type(said))
+        draft = Draft(
+            type=kind.name,
+            data=kind.encode(said),
+            cell=self.town.cell(name.removesuffix(" (old)")),
+            scope=scope,
+            model=model,
+            because=tuple(because),
+            ttl_ms=ttl_ms,
+        )
+        return self.box(name).publish(draft)
+
+    def listen_everywhere(self, event: type[object] = NearMiss, within_m: float = LISTEN_M) -> None:
+        """Have every box that has a place listen around it; see `deliveries`."""
+        kind = event_type(event)
+        for name in self.town.places:
+            self.boxes[name].listen(kind, within_m)
+
+    def revoke(self, name: str, *, by: str = "centre", reason: str = "") -> None:
+        """Revoke every current holder of a name."""
+        self.box(by).revoke(name, reason=reason)
 
     def split(self, line: str = "river") -> tuple[list[FleetBox], list[FleetBox]]:
         """Return the two sides of the river; the centre stands on the south bank."""
@@ -249,33 +185,17 @@ class Fleet:
         south = [box for box in self.boxes.values() if box not in north]
         return north, south
 
-    @contextmanager
-    def partition(self, side: Sequence[FleetBox], _other: Sequence[FleetBox]) -> Generator[None]:
-        """Cut two sides off from each other for the time of the block."""
-        self.simulation.partition([box.node for box in side])
-        try:
-            yield
-        finally:
-            self.simulation.heal()
-
-    def crash(self, name: str) -> None:
-        """Cut the power of a box."""
-        self.simulation.crash(self.box(name).node)
-
-    def restart(self, name: str) -> None:
-        """Boot a box from its own disk."""
-        self.simulation.boot(self.box(name).node)
-
     def swap_hardware(self, name: str, *, by: str) -> FleetBox:
         """Replace a box: the old one stays in the world, the new key is enrolled by `by`."""
         secret = self._key(f"{name}/second")
         issuer = self.box(by)
-        place = name if name in self._places else None
+        place = name if name in self.town.places else None
         issuer.grant(secret.public, name, place=place)
         self.simulation.run(1.0)
         old = self.boxes.pop(name)
         self.boxes[f"{name} (old)"] = old
         new = self._add(name, secret)
+        self.simulation.network.stands_with(new.node.public, old.node.public)
         replica = issuer.mind.replica
         new.node.disk.append(
             Batch(entries=tuple(replica.entries()), roots=replica.chain.statements)
@@ -298,6 +218,25 @@ class Fleet:
         """Whether a box that is up takes some key of a name for a member."""
         return any(box.trusts(name) for box in self.up() if self._is_member(box))
 
+    def refusals(self) -> Counter[str]:
+        """How many events were refused by all boxes together, by reason; past lives included."""
+        total = Counter[str]()
+        for node in self.simulation.nodes.values():
+            total.update(node.refused)
+            if node.mind is not None:
+                total.update(node.mind.speaking.admission_statistics().refused)
+        return +total
+
+    @property
+    def trace(self) -> str:
+        """Digest of all that happened: equal runs have equal traces."""
+        return self.simulation.trace
+
+    @property
+    def journal(self) -> deque[Happening]:
+        """What was done to the fleet, in words; the last lines."""
+        return self.simulation.record.journal
+
     def _is_member(self, box: FleetBox) -> bool:
         mind = box.mind
         return mind.trust.peer_class(mind.public).peer_class is PeerClass.MEMBER
@@ -317,20 +256,6 @@ class Fleet:
 
     def _key(self, label: str) -> SecretKey:
         return SecretKey.from_seed(sha256(f"{self._seed}/{label}".encode()).digest())
-
-    def _lay_out(self, boxes: int) -> None:
-        columns = math.ceil(boxes / 2)
-        step = BLOCK_M / _METRES_PER_DEGREE
-        for number in range(boxes):
-            row, column = divmod(number, columns)
-            bank = "south" if row else "north"
-            latitude = LATITUDE - row * step
-            longitude = LONGITUDE + column * step / math.cos(math.radians(LATITUDE))
-            self._places[f"{bank}/box-{number}"] = (latitude, longitude)
-
-    def _area(self) -> tuple[bytes, ...]:
-        resolution = self.genesis.h3_resolution
-        return tuple(sorted({cell_at(*point, resolution) for point in self._places.values()}))
 
     def _root_statement(self) -> RootStatement:
         body = {
@@ -365,8 +290,8 @@ class Fleet:
             key = self._key(name).public
             body = grant_body(replica, key=key, name=name, stratum=2, capabilities=capabilities)
             self.centre.write("grant", body)
-        for name in self._places:
-            self.centre.write("put", self._place_record(name))
+        for name in self.town.places:
+            self.centre.write("put", self.town.record(name))
             self.centre.grant(self._key(name).public, name, place=name)
         model = {"digest": MODEL, "state": "approved", "events": ["traffic.*"], "area": "*"}
         self.centre.write("put", {"key": "model/detector", "value": model, "supersedes": []})
@@ -377,20 +302,3 @@ class Fleet:
         for box in self.boxes.values():
             if box is not self.centre:
                 box.node.disk.append(Batch(entries=tuple(known), roots=(self.statement,)))
-
-    def _place_record(self, name: str) -> dict[str, object]:
-        latitude, longitude = self._places[name]
-        near = 1.5 * BLOCK_M / _METRES_PER_DEGREE
-        edges = [
-            {"to": other}
-            for other, (lat, lon) in self._places.items()
-            if other != name
-            and math.hypot(lat - latitude, (lon - longitude) * math.cos(math.radians(LATITUDE)))
-            < near
-        ]
-        value = {
-            "cell": cell_at(latitude, longitude, self.genesis.h3_resolution),
-            "position": [round(latitude * 1e6), round(longitude * 1e6)],
-            "edges": cast("object", edges),
-        }
-        return {"key": f"place/{name}", "value": value, "supersedes": []}

@@ -9,15 +9,12 @@ from collections.abc import Iterable, Mapping
 
 import trio
 
-from identity.domain import EVENT
-from identity.encoding import decode, encode
-from identity.keys import SecretKey
-from mesh.choreography.event import SealedEvent
 from mesh.coordination.trust import PeerClass
 from mesh.gossip.messages import Message, encode_message, message_frame
 from mesh.mind import GOSSIP_PROTOCOL
 from mesh.net.errors import NetworkError
 from mesh.node import Node
+from mesh.testing.adversaries import forge
 
 __all__ = ["Rogue", "forge"]
 
@@ -67,12 +64,3 @@ class Rogue:
         for peer in peers:
             self.node.shell.inject(peer, GOSSIP_PROTOCOL, framed)
         return peers
-
-
-def forge(event: SealedEvent, *, author: bytes, name: str, secret: SecretKey) -> bytes:
-    """Return an event's wire with another speaker written into it, signed with another key."""
-    fields = decode(event.raw, floats=True)
-    assert isinstance(fields, list)
-    fields[2], fields[3] = author, name
-    raw = encode(fields)
-    return secret.sign(EVENT, raw) + raw

@@ -1,54 +1,131 @@
 """A simulated box: what of it lasts, and what of it is up."""
 
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol
 
 from identity.keys import SecretKey
 from mesh.mind import Mind, MindConfig
 from mesh.mind import effects as fx
+from mesh.net.dial_plan import DialPlan
+from mesh.testing.clocks import SimulatedClock
 from mesh.testing.disk import SimulatedDisk
 from mesh.testing.workshop import Workshop
+from mesh.units import Instant
 
-__all__ = ["SimulatedNode", "Wire"]
+__all__ = ["Carried", "Misbehaviour", "SimulatedNode", "Wire"]
+
+DEGREE_MAX = 48
+"""Links at which nobody but a neighbour is dialled any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Framed bytes on their way through one direction of a link."""
+
+    due_ns: int
+    protocol: str
+    data: bytes
 
 
 @dataclass(slots=True)
 class Wire:
-    """One direction of one link."""
+    """One end of one link, and what its box sends into it.
 
+    Attributes:
+        link: number of the link; both ends have the same.
+        queue: what is on its way to the other end, in order.
+        sent_ns: when the last byte so far is on the wire.
+        ready_ns: when the last frame so far arrives.
+        is_stalled: whether something could not get through; what follows waits behind it.
+        silent_ns: since when nothing gets through; None while it does.
+        is_lost: whether a frame was lost for good; the link will be noticed dead.
+        held: gossip of the other end, unread until the mind admits it.
+        is_admitted: whether it did.
+    """
+
+    link: int
+    queue: deque[Carried] = field(default_factory=deque[Carried])
+    sent_ns: int = 0
     ready_ns: int = 0
+    is_stalled: bool = False
+    silent_ns: int | None = None
+    is_lost: bool = False
     held: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
-    admitted: bool = False
+    is_admitted: bool = False
+
+
+class Misbehaviour(Protocol):
+    """What a malicious box does instead of what its mind asks for."""
+
+    def incoming(self, protocol: str, body: bytes, now: Instant) -> None:
+        """Read a frame before the mind does."""
+        ...
+
+    def outgoing(self, effect: fx.Send, now: Instant) -> list[fx.Send]:
+        """Return what is sent in the place of a frame."""
+        ...
+
+    def wanted(self, effect: fx.Wanted) -> fx.Wanted:
+        """Return whom to keep links with."""
+        ...
+
+    def act(self, now: Instant) -> list[fx.Send]:
+        """Return what is sent of its own accord; asked once a second."""
+        ...
 
 
 class SimulatedNode:
-    """One box: a disk that stays, and a mind while it is up.
+    """One box: a disk and a clock that stay, and a mind while it is up.
 
     Attributes:
         name: as the test calls it.
         secret: its key.
         mind: the running mind; None while the box is down.
         address: where it can be dialled.
-        clock_offset_ms: how wrong its wall clock is.
+        clock: its wall clock.
+        has_power: whether somebody answers for it while its mind is down: a process that died is
+            told of by its machine, a machine without power says nothing.
+        slowness: how many times longer than usual it takes for a frame; 1 takes no time at all.
+        misbehaviour: what it does instead of what its mind asks for, if it is malicious.
+        booted: called with the node when it has started.
         heard: called with the node when a subscription has something.
+        refused: refusals of its past lives, by reason.
         workshop: what it runs, and may fetch.
     """
 
-    def __init__(self, name: str, secret: SecretKey, config: MindConfig, address: str) -> None:
+    def __init__(
+        self, name: str, secret: SecretKey, config: MindConfig, address: str, rng: Random
+    ) -> None:
         self.name = name
         self.secret = secret
         self.config = config
         self.address = address
         self.disk = SimulatedDisk()
+        self.clock = SimulatedClock()
         self.mind: Mind | None = None
-        self.clock_offset_ms = 0
+        self.has_power = True
+        self.slowness = 1.0
+        self.misbehaviour: Misbehaviour | None = None
+        self.booted: Callable[[SimulatedNode], None] | None = None
         self.heard: Callable[[SimulatedNode], None] | None = None
-        self.wants: dict[bytes, fx.Want] = {}
+        self.refused = Counter[str]()
         self.wires: dict[bytes, Wire] = {}
         self.life = 0
         self.timer_ns: int | None = None
         self.wrote: dict[int, fx.Wrote] = {}
         self.workshop = Workshop()
+        self._rng = rng
+        self.forget_dials()
+
+    def forget_dials(self) -> None:
+        """Begin a life: nobody is wanted, nothing is to be handled."""
+        self.plan = DialPlan(self._rng, degree_max=DEGREE_MAX)
+        self.dial_ns: int | None = None
+        self.wanted = fx.Wanted(())
+        self.busy_ns = 0
 
     @property
     def public(self) -> bytes:

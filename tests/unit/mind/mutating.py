@@ -12,7 +12,6 @@ from mesh.choreography.event_type import event_type
 from mesh.framing import frame
 from mesh.mind import Draft
 from mesh.testing.fleet import MODEL, Fleet
-from mesh.testing.simulated_node import SimulatedNode
 
 FRAMES_MAX = 400
 """Recorded frames kept of each protocol."""
@@ -68,15 +67,15 @@ class Recording:
     def __init__(self) -> None:
         self.frames: dict[str, list[tuple[bytes, bytes]]] = {}
         self.fleet = fleet = Fleet(boxes=4, seed=11)
-        victim, receive = fleet.boxes["north/box-0"].node, fleet.simulation._receive
+        victim, note = fleet.boxes["north/box-0"].node.public, fleet.simulation.record.frame
 
-        def tapped(node: SimulatedNode, peer: bytes, protocol: str, body: bytes) -> None:
+        def tapped(at_ns: int, to: bytes, sender: bytes, protocol: str, body: bytes) -> None:
             heard = self.frames.setdefault(protocol, [])
-            if node is victim and len(heard) < FRAMES_MAX:
-                heard.append((peer, body))
-            receive(node, peer, protocol, body)
+            if to == victim and len(heard) < FRAMES_MAX:
+                heard.append((sender, body))
+            note(at_ns, to, sender, protocol, body)
 
-        fleet.simulation._receive = tapped
+        fleet.simulation.record.frame = tapped
         fleet.stand()
         place = fleet.boxes["north/box-0"].mind.views.places.get("north/box-0")
         assert place is not None

@@ -6,8 +6,8 @@ from crdt.entry import Lane
 from mesh.choreography.event import SealedEvent, parse_event
 from mesh.coordination.trust import PeerClass
 from mesh.mind import Draft
+from mesh.testing.adversaries import forge
 from mesh.testing.fleet import MODEL, Fleet, FleetError
-from mesh.testing.rogue import forge
 
 
 def standing(**options) -> Fleet:
@@ -86,7 +86,7 @@ def test_a_box_whose_clock_is_wrong_says_so_and_the_others_do_not():
     fleet = Fleet(boxes=4)
     wrong = fleet.boxes["north/box-0"]
     fleet.crash(wrong.name)
-    wrong.node.clock_offset_ms = 3_600_000
+    fleet.clock(wrong.name, jump_s=3_600)
     fleet.restart(wrong.name)
     fleet.stand()
     fleet.run(seconds=130)

@@ -1,0 +1,100 @@
+"""The town in which simulated fleets stand: streets on two banks of a river, a box at each corner.
+
+Small towns are one street on each bank. Larger ones grow into blocks, about twice as wide as deep
+on each bank, so that the neighbourhood of a box stays as it is while the town grows. A bank is a
+district; the first half of the boxes stands on the north bank.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import cast
+
+from mesh.choreography.cells import cell_at
+from mesh.choreography.event_type import event
+
+__all__ = ["BLOCK_M", "EVENTS", "MODEL", "NearMiss", "Town"]
+
+BLOCK_M = 150.0
+"""Distance of two corners, metres."""
+NEAR_BLOCKS = 1.5
+"""Boxes closer than this are neighbours on the places graph, blocks."""
+AREA_M = 1_200.0
+"""A box may publish in the cells of the corners that are this close, metres."""
+LATITUDE, LONGITUDE = 48.0, 11.0
+_METRES_PER_DEGREE = 111_320.0
+_SHRINK = math.cos(math.radians(LATITUDE))
+EVENTS = ("traffic.*",)
+"""What boxes may publish."""
+MODEL = bytes(range(32))
+"""Digest of the approved model."""
+
+
+@event("traffic.near_miss")
+class NearMiss:
+    """What boxes say unless a test has an event type of its own."""
+
+    kind: str
+    confidence: float
+
+
+class Town:
+    """Where the boxes of a fleet stand.
+
+    Args:
+        boxes: how many, half on each bank.
+        resolution: of the cells.
+
+    Attributes:
+        places: latitude and longitude in degrees, by name.
+    """
+
+    def __init__(self, boxes: int, resolution: int) -> None:
+        self.places: dict[str, tuple[float, float]] = {}
+        self._resolution = resolution
+        half = math.ceil(boxes / 2)
+        rows = max(1, round(math.sqrt(half) / 2))
+        columns = math.ceil(half / rows)
+        step = BLOCK_M / _METRES_PER_DEGREE
+        for number in range(boxes):
+            bank, corner = ("north", number) if number < half else ("south", number - half)
+            row, column = divmod(corner, columns)
+            up = row if bank == "north" else -1 - row
+            at = (LATITUDE + up * step, LONGITUDE + column * step / _SHRINK)
+            self.places[f"{bank}/box-{number}"] = at
+        self._cells = {name: cell_at(*at, resolution) for name, at in self.places.items()}
+
+    @property
+    def area(self) -> tuple[bytes, ...]:
+        """Every cell in which a box stands."""
+        return tuple(sorted(set(self._cells.values())))
+
+    def area_of(self, place: str | None) -> tuple[bytes, ...]:
+        """Return the cells in which the box of a place may publish; all where there is none."""
+        if place not in self.places:
+            return self.area
+        return tuple(sorted({self._cells[other] for other in self._around(place, AREA_M)}))
+
+    def cell(self, place: str) -> bytes:
+        """Return the cell of a place."""
+        return self._cells[place]
+
+    def record(self, name: str) -> Mapping[str, object]:
+        """Return the body of the record that puts a place onto the map."""
+        latitude, longitude = self.places[name]
+        near = self._around(name, NEAR_BLOCKS * BLOCK_M)
+        edges = [{"to": other} for other in near if other != name]
+        value = {
+            "cell": self._cells[name],
+            "position": [round(latitude * 1e6), round(longitude * 1e6)],
+            "edges": cast("object", edges),
+        }
+        return {"key": f"place/{name}", "value": value, "supersedes": []}
+
+    def _around(self, name: str, within_m: float) -> list[str]:
+        latitude, longitude = self.places[name]
+        near = within_m / _METRES_PER_DEGREE
+        return [
+            other
+            for other, (lat, lon) in self.places.items()
+            if math.hypot(lat - latitude, (lon - longitude) * _SHRINK) < near
+        ]
