@@ -55,6 +55,7 @@ ROWS: tuple[Callable[[], Told], ...] = (
     feeds.restored_backup,
     pins.contradicting_pins,
     pins.juniors_choose_above,
+    pins.equals_agree_below,
     pins.equals_pin_nothing,
     pins.pins_elsewhere,
     pins.root_alone_writes_all_names,

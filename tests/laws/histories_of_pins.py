@@ -105,6 +105,22 @@ def juniors_choose_above() -> Told:
     yield "until another contradicts it: the senior's stays", fleet, fleet.entries, contradicted
 
 
+def equals_agree_below() -> Told:
+    """Of three pins of one stratum two contradict each other; the third is below both."""
+    fleet, one, other = forked_box()
+    trunk = next(entry for entry in fleet.entries if entry.id == one[0].prev)
+    below = fleet.write("north", pin(trunk))
+    fleet.write("north", pin(one[0]), after=below)
+    fleet.write("south", pin(other[0]))
+
+    def agreed(view: View) -> None:
+        assert view.standing("box", "city/box")["undecided"]
+        assert "city/box/trunk" in view.registers
+        assert pinned(view) == []
+
+    yield "what both descend from is pinned", fleet, fleet.entries, agreed
+
+
 def equals_pin_nothing() -> Told:
     """A pin by the forker itself, or by its equal, exempts nothing."""
     fleet, one, _ = forked_box()

@@ -56,6 +56,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / path, root / path)
     (root / ".venv").symlink_to(sys.prefix)
+    (root / ".typing").mkdir()
     return root
 
 

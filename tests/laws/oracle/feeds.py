@@ -107,7 +107,8 @@ def pinned_in(held: Held, feed: FeedId, pins: list[tuple[int, dict]]) -> Entry |
     """Return the entry at which a feed is pinned, if its pins decide anything.
 
     From the most senior stratum down: a junior's pin counts iff it descends from every senior's;
-    pins of one stratum that are not on one line decide nothing, and then no junior's does.
+    pins of one stratum that are not on one line decide nothing, and then no junior's does. One that
+    is on a line with each of them is none of those.
     """
     line: Entry | None = None
     for stratum in range(8):
@@ -119,13 +120,17 @@ def pinned_in(held: Held, feed: FeedId, pins: list[tuple[int, dict]]) -> Entry |
             and entry.feed == feed
             and (line is None or line.id in held.ancestry[entry.id])
         }
-        if any(
-            one.id not in held.ancestry[other.id] and other.id not in held.ancestry[one.id]
+        agreed = {
+            one
             for one in said
-            for other in said
-        ):
+            if all(
+                one.id in held.ancestry[other.id] or other.id in held.ancestry[one.id]
+                for other in said
+            )
+        }
+        line = max(agreed, key=lambda entry: entry.seq, default=line)
+        if agreed != said:
             return line
-        line = max(said, key=lambda entry: entry.seq, default=line)
     return line
 
 
