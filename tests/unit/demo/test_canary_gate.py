@@ -13,6 +13,7 @@ from inference.model_host import load_artifact, metrics_of
 from inference.onnx import load_model
 from mesh.demo.canary import CanaryPictures, detector_artifact, render_canary
 from mesh.demo.detectors import VERSIONS, detector_path
+from mesh.demo.own_figures import Figures, own_figures
 from mesh.demo.release import Release
 from tests.unit.inference.artifacts import KEY
 
@@ -71,6 +72,20 @@ def test_the_better_model_passes_and_the_night_blind_one_does_not(
     assert by_version["v1.3"].map50_ppm < good.map50_ppm
     assert bad.found_ppm < good.found_ppm - 200_000
     assert not any(c.false_alarms for m in by_version.values() for c in m.conditions)
+
+
+def test_the_process_that_judges_measures_what_a_box_measures(
+    artifacts: dict[str, Artifact], tmp_path: Path
+):
+    file, found = tmp_path / "one.artifact", dict[str, Figures]()
+    for version, artifact in artifacts.items():
+        file.write_bytes(artifact.raw)
+        ours, theirs = own_figures(file), metrics(artifact)
+        assert (ours.worst_ppm, ours.night_ppm) == (theirs.map50_ppm, theirs.of("night").map50_ppm)
+        found[version] = ours
+    for version, ours in found.items():
+        for other, theirs in found.items():
+            assert ours.are_told([theirs.worst_ppm]) == (version == other)
 
 
 def test_a_gate_of_day_frames_alone_would_have_passed_it(pictures: CanaryPictures):
