@@ -21,6 +21,7 @@ from identity.encoding import Value
 from mesh.demo import workers
 from mesh.demo.city_model import City
 from mesh.demo.claims import Claims
+from mesh.demo.namespace_probe import granted_by
 from mesh.demo.partition_losses import (
     SPOKEN_AFTER_MIN,
     Exposure,
@@ -36,6 +37,8 @@ from mesh.demo.partition_verdict import (
     agree,
     is_cut,
     judge_sides,
+    judge_skip,
+    judge_wire,
     judge_word,
     unheard,
     who_know,
@@ -48,7 +51,7 @@ from mesh.demo.trust_verdict import keys_of
 from mesh.node.offline import Desk
 from mesh.node.processes import Child, Processes
 from mesh.testing.namespaces import NamespacesUnavailableError
-from mesh.testing.wire import Wire, run_wire
+from mesh.testing.wire import Wire, WireCounts, run_wire
 from mesh.units import SECOND
 
 __all__ = ["Deed", "PartitionAct"]
@@ -128,6 +131,7 @@ class PartitionAct:
         self.outcome = Outcome()
         self.wire: Wire
         self.cast: RiversideCast
+        self._at_cut = WireCounts(0, 0)
         self._said: dict[bytes, int] = {}
         self._revoked_ns = self._healed_ns = self._agreed_ns = 0
 
@@ -139,6 +143,7 @@ class PartitionAct:
         except NamespacesUnavailableError as error:
             self.outcome.skipped, self.outcome.why = True, str(error)
             self.tell(f"skipped, for this machine gives no network to cut: {error}")
+            judge_skip(await granted_by(), self.outcome.why, self.claims)
             return
         painters = self._paint()
         digest = sha256(self.model.read_bytes()).digest()
@@ -172,7 +177,7 @@ class PartitionAct:
             await deed.during(self.cast)
         await trio.sleep(max(0.0, cut_s + clip_s - time.monotonic()))
         held, spoken = await self._judge_sides()
-        await self.wire.heal()
+        judge_wire(self._at_cut, await self.wire.heal(), self.claims)
         self._healed_ns = time.monotonic_ns()
         self.outcome.cut_s = round(time.monotonic() - cut_s, 1)
         self.tell(f"the bridges stand again, after {self.outcome.cut_s:g} s")
@@ -238,7 +243,7 @@ class PartitionAct:
 
     async def cut(self) -> None:
         """Cut the wire."""
-        await self.wire.cut()
+        self._at_cut = await self.wire.cut()
         self.tell("the bridges are down: no packet crosses the river")
 
     async def _play_cameras(self) -> float:

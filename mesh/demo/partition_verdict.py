@@ -1,6 +1,7 @@
 """What the boxes of both banks did while the bridges were down; the fourth act's claims.
 
-Nothing here asks the wire: that it was cut is read from the boxes' own links, presence and events.
+That the wire was cut is read from the boxes' own links, presence and events, and from what the wire
+counted: one that delays what it should lose would be found by nobody else.
 What the cut cost is judged by `mesh.demo.partition_losses`.
 """
 
@@ -17,6 +18,7 @@ from mesh.demo.plan import ScenePlan
 from mesh.demo.reaction_times import Report, Row, report_rows
 from mesh.demo.riverside import Riverside, reactions_on_bank
 from mesh.demo.trust_verdict import keys_of, link_classes, same_view
+from mesh.testing.wire import WireCounts
 
 __all__ = [
     "AGREE_S_MAX",
@@ -26,6 +28,8 @@ __all__ = [
     "agree",
     "is_cut",
     "judge_sides",
+    "judge_skip",
+    "judge_wire",
     "judge_word",
     "times_in",
     "unheard",
@@ -72,6 +76,38 @@ class Outcome:
 
 
 # -------------------------------------------------------------------------------------- the cut
+
+
+def judge_skip(granted: str, why: str, claims: Claims) -> None:
+    """See that the act is skipped only where the machine gives no network namespaces to anybody.
+
+    Args:
+        granted: the command of the system's that was given one; "" for none.
+        why: what we were told.
+        claims: where the claim is judged.
+    """
+    if granted:
+        claims.check(
+            "partition_played",
+            False,
+            f"skipped ({why}), although `{granted}` is given a network namespace here",
+        )
+
+
+def judge_wire(at_cut: WireCounts, at_heal: WireCounts, claims: Claims) -> None:
+    """See by the wire's own count that it let nothing through while it was cut, and lost some.
+
+    Args:
+        at_cut: what it had counted when it was cut.
+        at_heal: what it had when it was healed.
+        claims: where the claim is judged.
+    """
+    crossed, lost = at_heal.copied - at_cut.copied, at_heal.dropped - at_cut.dropped
+    claims.check(
+        "wire_cut",
+        crossed == 0 and lost > 0,
+        f"{crossed} packets crossed while the bridges were down, {lost} were lost",
+    )
 
 
 def is_cut(side: Riverside, keys: Keys, answers: Answers) -> bool:

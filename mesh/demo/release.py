@@ -16,6 +16,7 @@ from inference.model_host import load_artifact
 from inference.onnx import load_model
 from inference.runtime import Runtime
 from mesh.demo.canary import detector_artifact, render_canary
+from mesh.demo.disguise import disguised
 from mesh.demo.plan import CameraPlan
 from mesh.demo.scenery import save_stills
 
@@ -32,11 +33,22 @@ class Release:
         version: what it is called; nothing is decided by it.
         model: ONNX file that is in it.
         path: where it goes.
+        borrowed: ONNX file from which it has all that it says of itself; None for its own words.
     """
 
     version: str
     model: Path
     path: Path
+    borrowed: Path | None = None
+
+    def payload(self) -> bytes:
+        """Return the bytes of the model, as boxes get them.
+
+        Raises:
+            ModelFileError: names are borrowed, and one of the two files is no model.
+        """
+        own = self.model.read_bytes()
+        return own if self.borrowed is None else disguised(own, self.borrowed.read_bytes())
 
 
 def make_releases(
@@ -54,7 +66,7 @@ def make_releases(
     pictures, key = render_canary(), SecretKey.from_seed(seed)
     for release in releases:
         made = detector_artifact(
-            release.model.read_bytes(), pictures, version=release.version, licence="Apache-2.0"
+            release.payload(), pictures, version=release.version, licence="Apache-2.0"
         )
         part = release.path.with_suffix(".part")
         part.write_bytes(sign_artifact(made, key).raw)

@@ -22,6 +22,7 @@ from mesh.choreography.event import parse_event
 from mesh.demo.cast import Cast
 from mesh.demo.claims import Claims
 from mesh.demo.foundation import CAMERA_LABEL, CENTRE, EVENTS
+from mesh.demo.own_figures import Figures, own_figures
 from mesh.demo.proposal import Proposal, apply_rollout
 from mesh.demo.release import Release
 from mesh.demo.rollout_verdict import (
@@ -84,6 +85,7 @@ class RolloutAct:
         self.names = tuple(names)
         self.tell = tell
         self.outcome = Outcome()
+        self._figures: dict[Path, Figures] = {}
         self._back: dict[str, Value] = {}
         self._exit_code: int | None = None
 
@@ -96,6 +98,9 @@ class RolloutAct:
         started = time.monotonic()
         good, bad = self.releases
         delivered = self.cast.model
+        self._figures = await trio.to_thread.run_sync(
+            lambda: {release.path: own_figures(release.path) for release in self.releases}
+        )
         await self.cast.ask(self.cast.forker, {"do": "poison", "artefact": str(good.path)})
         first = await self.propose(good)
         await self.release(first)
@@ -119,7 +124,8 @@ class RolloutAct:
         shares = ", ".join(f"{percent} %" for percent in PERCENTS)
         self.tell(f"{release.version} is applied: sha256:{digest.hex()[:12]}…, to {shares} of "
                   f"{len(self.names)} boxes, {SOAK_S:g} s each")  # fmt: skip
-        return Trial(release.version, digest, intent, self.names, proposed_ns)
+        figures = self._figures[release.path]
+        return Trial(release.version, digest, intent, self.names, proposed_ns, figures)
 
     # ------------------------------------------------------------------- what reaches everybody
 

@@ -3,16 +3,17 @@
 Who ran what is read from the frames that each box looked at, when from the one monotonic clock of
 the machine, and which stage was open from the boxes' latches. A stage is judged at the last moment
 at which nobody had the next one open: by then its boxes must all run the release, and nobody else.
-Nothing here knows which release is the better one, and no name of a model is looked at.
+No name of a model is looked at, and what a box measured counts if we measured the same ourselves.
 
 A box that is silent proves nothing: every judgement names the boxes it is about.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from identity.encoding import Value
 from mesh.demo.claims import Claims
+from mesh.demo.own_figures import Figures
 from mesh.orchestration.cohort import Cohort
 from mesh.orchestration.fields import MILLION
 from mesh.units import SECOND
@@ -112,6 +113,7 @@ class Trial:
         intent: id of it.
         names: the cohort.
         proposed_ns: when it was proposed.
+        figures: what we measured of the artefact ourselves.
         closed_ns: by stage, the last time at which nobody had it open.
         opened_ns: by stage, when somebody was first seen to have it open.
         ran_ns: when each box first looked at a frame with it.
@@ -124,6 +126,7 @@ class Trial:
     intent: bytes
     names: tuple[str, ...]
     proposed_ns: int
+    figures: Figures
     closed_ns: dict[int, int] = field(default_factory=dict[int, int])
     opened_ns: dict[int, int] = field(default_factory=dict[int, int])
     ran_ns: dict[str, int] = field(default_factory=dict[str, int])
@@ -137,6 +140,11 @@ class Trial:
         """The names by rank."""
         shares = tuple(percent * MILLION // 100 for percent in PERCENTS)
         return Cohort.of(self.digest, self.names, shares)
+
+    @property
+    def good_figures(self) -> dict[str, int | None]:
+        """The figure of each box whose report says that the release works."""
+        return {box: figure for box, (word, figure) in self.reports.items() if word == "good"}
 
     @property
     def top(self) -> int:
@@ -224,14 +232,13 @@ def judge_release(
         outcome: is filled in.
         claims: where each claim is judged.
     """
-    good = [
-        box
-        for box, (word, figure) in trial.reports.items()
-        if word == "good" and figure is not None and figure >= MAP50_PPM_MIN
-    ]
-    claims.check("reported", set(good) == set(trial.names),
-                 f"{len(good)} of {len(trial.names)} boxes reported {trial.version} as good",
-                 )  # fmt: skip
+    good, told = trial.good_figures, trial.figures.are_told(trial.good_figures.values())
+    claims.check(
+        "reported",
+        set(good) == set(trial.names) and told and trial.figures.worst_ppm >= MAP50_PPM_MIN,
+        f"{len(good)} of {len(trial.names)} boxes reported {trial.version} as good, with "
+        f"{_percent(good.values())}; by our own measure {trial.figures}",
+    )
     on = [
         box
         for box, answer in answers.items()
@@ -338,16 +345,14 @@ def judge_bad_release(
     bad.boxes_ever_ran = len(trial.ran_ns)
     bad.held_at_percent = PERCENTS[trial.top] if trial.top >= 0 else 0
     bad.rolled_back = is_gone(trial, runs_again, answers)
-    low = [
-        figure
-        for word, figure in trial.reports.values()
-        if word == "good" and figure is not None and figure < MAP50_PPM_MIN
-    ]
+    low = trial.good_figures.values()
+    seen = trial.figures.are_told(low) and trial.figures.night_ppm < MAP50_PPM_MIN
     claims.check(
         "bad_release_held",
-        trial.top == 0 and bool(low) and bool(trial.ran_ns) and set(trial.ran_ns) <= set(first),
+        trial.top == 0 and seen and bool(trial.ran_ns) and set(trial.ran_ns) <= set(first),
         f"{trial.version} ran on {bad.boxes_ever_ran} of the {len(first)} boxes of its first "
-        f"stage, which found {_percent(low)} at night, where {MAP50_PPM_MIN / 10_000:g} % is asked",
+        f"stage, which found {_percent(low)}, where {MAP50_PPM_MIN / 10_000:g} % is asked; by our "
+        f"own measure {trial.figures}",
     )
     claims.check(
         "rolled_back", bad.rolled_back,
@@ -375,8 +380,9 @@ def judge_duration(seconds: float, outcome: Outcome, claims: Claims) -> None:
                  f"{seconds:.0f} s, at most {ROLLOUT_S_MAX:g} s")  # fmt: skip
 
 
-def _percent(figures: Sequence[int]) -> str:
-    return ", ".join(f"{figure / 10_000:.0f} %" for figure in figures) or "nothing"
+def _percent(figures: Iterable[int | None]) -> str:
+    said = {"no figure" if one is None else f"{one / 10_000:.1f} %" for one in figures}
+    return ", ".join(sorted(said)) or "nothing"
 
 
 def _statements(answer: Answer) -> Iterator[tuple[bytes, list[Value]]]:

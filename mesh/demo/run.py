@@ -74,7 +74,8 @@ class DemoOptions:
         json: file for the result; None for none.
         report: file for the report, a page of HTML; None for none.
         model: ONNX file; None for the packaged one.
-        swap_names: whether the two releases of the first act bear each other's names.
+        swap_names: whether the two releases of the first act bear each other's names, on the
+            outside and in all that their models say of themselves.
         preload: further modules imported before the processes are forked.
     """
 
@@ -229,10 +230,13 @@ class Run:
     def _release(self, processes: Processes, plan: ScenePlan) -> Workshop:
         """Let a process of its own build and sign what the first act releases."""
         key, folder = SecretKey.generate(os.urandom), self._folder("releases")
-        names = ("v1.5", "v1.4") if self.options.swap_names else ("v1.4", "v1.5")
+        swapped, blind = self.options.swap_names, detector_path("v1.5")
+        names = ("v1.5", "v1.4") if swapped else ("v1.4", "v1.5")
         good, bad = (
-            Release(name, file, folder / f"{name}{ARTEFACT_SUFFIX}")
-            for name, file in zip(names, (self.model, detector_path("v1.5")), strict=True)
+            Release(name, file, folder / f"{name}{ARTEFACT_SUFFIX}", other if swapped else None)
+            for name, file, other in zip(
+                names, (self.model, blind), (blind, self.model), strict=True
+            )
         )
         child = processes.start(
             workers.releases, (good, bad), key.seed, plan.cameras, str(self._folder("scene"))

@@ -7,41 +7,58 @@ from typing import Any
 import pytest
 import trio
 
-from mesh.demo import partition_act
+from mesh.demo import namespace_probe, partition_act
 from mesh.demo.city import generate_city
 from mesh.demo.claims import Claims
 from mesh.demo.foundation import CENTRE
 from mesh.demo.hold_deed import HoldDeed
+from mesh.demo.namespace_probe import granted_by
 from mesh.demo.partition_act import PartitionAct
 from mesh.node.control import ControlError
 from mesh.node.processes import Processes
+from mesh.testing.wire import WireCounts
 from tests.netns import people
 from tests.unit.demo import test_hold_verdict as flawless
 
 CITY = generate_city(247)
 
 
-def act_of(processes: Any, told: list[str], deeds: tuple[Any, ...] = ()) -> PartitionAct:
-    claims = Claims(keep_going=False, say=lambda name, held, sentence: None)
+def act_of(processes: Any, told: list[str], *, keep_going: bool = False) -> PartitionAct:
+    claims = Claims(keep_going=keep_going, say=lambda name, held, sentence: None)
     return PartitionAct(
         processes, CITY, seed=247, model=Path("none.onnx"), folder=Path, claims=claims,
-        tell=told.append, deeds=deeds,
+        tell=told.append,
     )  # fmt: skip
 
 
-async def test_a_machine_without_namespaces_is_told_of_and_fails_nothing(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("granted", "failed"), [("", []), ("unshare --net true", ["partition_played"])]
+)
+async def test_the_act_is_skipped_where_nobody_is_given_namespaces_and_fails_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, granted: str, failed: list[str]
 ):
+    async def probed() -> str:
+        return granted
+
     monkeypatch.setattr(partition_act, "run_wire", people.wire_without_room)
+    monkeypatch.setattr(partition_act, "granted_by", probed)
     told: list[str] = []
     with Processes() as processes:
-        act = act_of(processes, told)
+        act = act_of(processes, told, keep_going=True)
         await act.play()
         assert len(processes.children) == 1
     assert act.outcome.skipped
     assert "namespace" in act.outcome.why
     assert told == [f"skipped, for this machine gives no network to cut: {act.outcome.why}"]
-    assert act.claims.failed == []
+    assert act.claims.failed == failed
+
+
+async def test_the_probe_finds_what_the_kernel_gives(monkeypatch: pytest.MonkeyPatch):
+    with Processes() as processes:
+        child = processes.start(people.gives_namespaces, "")
+        assert (await granted_by() != "") == await child.receive()
+    monkeypatch.setattr(namespace_probe, "PROBES", (("unshare", "--none-such"),))
+    assert await granted_by() == ""
 
 
 class Scripted(PartitionAct):
@@ -74,8 +91,9 @@ class Noted:
         )
 
     def _noting(self, steps: list[str], name: str) -> Any:
-        async def note(*arguments: object) -> None:
+        async def note(*arguments: object) -> WireCounts:
             steps.append(name)
+            return WireCounts(0, 1)
 
         return note
 
@@ -109,6 +127,7 @@ class Panels:
         self.foundation = SimpleNamespace(steward="steward", principals=principals)
         self.steps, self.run = steps, flawless.Run()
         self.unlabelled, self.wishes = 2, list[Any]()
+        self.counts = WireCounts(0, 1)
 
     def start_node(self, name: str) -> Any:
         self.steps.append(f"{name} starts")
@@ -142,8 +161,9 @@ class Panels:
                 return 1.0
         return None
 
-    async def heal(self) -> None:
+    async def heal(self) -> WireCounts:
         self.steps.append("heal")
+        return self.counts
 
 
 async def play_panels(panels: Any, tmp_path: Path) -> tuple[Claims, HoldDeed]:
@@ -167,7 +187,8 @@ async def test_a_rollout_is_applied_before_the_cut_and_judged_during_and_after_i
     assert panels.steps == [
         "steward starts", "apply", "steward is gone", "rollout_under_way", "everybody_speaks",
         "cut", "play_cameras", "revoke", "judge_cut", "rollout_holds", "rollout_goes_on",
-        "judge_sides", "heal", "judge_heal", "rollout_completes", "promoted_once", "judge_lost",
+        "judge_sides", "heal", "wire_cut", "judge_heal", "rollout_completes", "promoted_once",
+        "judge_lost",
     ]  # fmt: skip
     assert claims.failed == []
     (wish,) = panels.wishes
@@ -183,3 +204,13 @@ async def test_a_stage_that_opens_inside_the_cut_fails_the_act(tmp_path: Path):
     claims, deed = await play_panels(panels, tmp_path)
     assert claims.failed == ["rollout_holds"]
     assert deed.outcome.held == 1
+
+
+@pytest.mark.parametrize("counts", [WireCounts(1, 1), WireCounts(0, 0)], ids=["carried", "kept"])
+async def test_a_wire_that_lets_packets_through_or_loses_none_fails_the_act(
+    tmp_path: Path, counts: WireCounts
+):
+    panels = Panels([])
+    panels.counts = counts
+    claims, _ = await play_panels(panels, tmp_path)
+    assert claims.failed == ["wire_cut"]

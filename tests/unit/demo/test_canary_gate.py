@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +10,11 @@ from inference.artifact import Artifact, parse_artifact, sign_artifact
 from inference.canary import CanaryMetrics
 from inference.golden import self_test
 from inference.model_host import load_artifact, metrics_of
+from inference.onnx import load_model
 from mesh.demo.canary import CanaryPictures, detector_artifact, render_canary
 from mesh.demo.detectors import VERSIONS, detector_path
+from mesh.demo.own_figures import Figures, own_figures
+from mesh.demo.release import Release
 from tests.unit.inference.artifacts import KEY
 
 MAP50_MIN_PPM = 450_000
@@ -70,22 +74,40 @@ def test_the_better_model_passes_and_the_night_blind_one_does_not(
     assert not any(c.false_alarms for m in by_version.values() for c in m.conditions)
 
 
+def test_the_process_that_judges_measures_what_a_box_measures(
+    artifacts: dict[str, Artifact], tmp_path: Path
+):
+    file, found = tmp_path / "one.artifact", dict[str, Figures]()
+    for version, artifact in artifacts.items():
+        file.write_bytes(artifact.raw)
+        ours, theirs = own_figures(file), metrics(artifact)
+        assert (ours.worst_ppm, ours.night_ppm) == (theirs.map50_ppm, theirs.of("night").map50_ppm)
+        found[version] = ours
+    for version, ours in found.items():
+        for other, theirs in found.items():
+            assert ours.are_told([theirs.worst_ppm]) == (version == other)
+
+
 def test_a_gate_of_day_frames_alone_would_have_passed_it(pictures: CanaryPictures):
     count = FRAMES["day"]
     by_day = CanaryPictures(pictures.frames[:count], pictures.pixels[:count])
     assert passes(detector_artifact(detector_path("v1.5").read_bytes(), by_day))
 
 
-def test_with_the_names_swapped_the_same_bytes_fail(
-    artifacts: dict[str, Artifact], pictures: CanaryPictures
+def test_with_the_names_swapped_inside_and_out_the_same_networks_fail(
+    pictures: CanaryPictures, tmp_path: Path
 ):
     swapped = {"v1.4": "v1.5", "v1.5": "v1.4"}
     for told, really in swapped.items():
-        payload = detector_path(really).read_bytes()
-        disguised = sign_artifact(detector_artifact(payload, pictures, version=told), KEY)
-        assert disguised.manifest.version == told
-        assert disguised.manifest.payload == artifacts[really].manifest.payload
-        assert passes(disguised) == (really == "v1.4")
+        release = Release(told, detector_path(really), tmp_path / told, detector_path(told))
+        made = detector_artifact(release.payload(), pictures, version=told)
+        borrowed = sign_artifact(made, KEY)
+        assert borrowed.manifest.version == told
+        says, original = load_artifact(borrowed).model, load_model(detector_path(told)).model
+        assert (says.name, says.version) == (original.name, original.version)
+        assert says.metadata == original.metadata
+        assert really.encode() not in release.payload()
+        assert passes(borrowed) == (really == "v1.4")
 
 
 def test_the_same_pictures_and_model_give_the_same_artefact(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mesh.demo.claims import Claims
+from mesh.demo.own_figures import FIGURE_SLACK_PPM, Figures
 from mesh.demo.rollout_verdict import (
     MAP50_PPM_MIN,
     ROLLOUT_S_MAX,
@@ -58,7 +59,7 @@ def asked(trial: Trial, at_s: float, opened: int, ran: dict[str, float], **field
 
 def rolled_out(digest: bytes) -> Trial:
     """A release that went to everybody: 2 boxes, 6, 12, each stage some seconds after the last."""
-    trial = Trial("v2", digest, b"intent", NAMES, 0)
+    trial = Trial("v2", digest, b"intent", NAMES, 0, Figures(NIGHT_GOOD, NIGHT_GOOD))
     ranked = trial.cohort.ranked
     ran: dict[str, float] = {}
     asked(trial, 0.5, -1, ran)
@@ -75,7 +76,7 @@ def rolled_out(digest: bytes) -> Trial:
 
 def halted(digest: bytes) -> Trial:
     """A release that came to its first stage."""
-    trial = Trial("v3", digest, b"other", NAMES, 0)
+    trial = Trial("v3", digest, b"other", NAMES, 0, Figures(NIGHT_BAD, NIGHT_BAD))
     first = trial.cohort.stage(0)
     asked(trial, 0.5, -1, {})
     asked(trial, 1.0, 0, dict.fromkeys(first, 0.9))
@@ -176,6 +177,19 @@ def a_bad_report(run: Run) -> None:
     run.good.reports[NAMES[3]] = ("good", NIGHT_BAD)
 
 
+def a_figure_that_is_not_ours(run: Run) -> None:
+    run.good.reports[NAMES[3]] = ("good", NIGHT_GOOD + FIGURE_SLACK_PPM + 1)
+
+
+def a_report_without_a_figure(run: Run) -> None:
+    run.good.reports[NAMES[3]] = ("good", None)
+
+
+def the_good_one_is_bad_by_our_own_measure(run: Run) -> None:
+    run.good.figures = Figures(NIGHT_BAD, NIGHT_BAD)
+    run.good.reports = dict.fromkeys(NAMES, ("good", NIGHT_BAD))
+
+
 def a_failed_report(run: Run) -> None:
     run.good.reports[NAMES[3]] = ("failed", None)
 
@@ -244,6 +258,23 @@ def it_was_held_for_another_reason(run: Run) -> None:
     run.bad.reports = dict.fromkeys(run.bad.cohort.stage(0), ("failed", None))
 
 
+def it_was_held_by_a_figure_that_is_not_ours(run: Run) -> None:
+    run.bad.reports[run.bad.cohort.stage(0)[0]] = ("good", NIGHT_BAD - FIGURE_SLACK_PPM - 1)
+
+
+def it_was_held_without_a_figure(run: Run) -> None:
+    run.bad.reports[run.bad.cohort.stage(0)[0]] = ("good", None)
+
+
+def the_bad_one_is_good_by_our_own_measure(run: Run) -> None:
+    run.bad.figures = Figures(NIGHT_GOOD, NIGHT_GOOD)
+    run.bad.reports = dict.fromkeys(run.bad.cohort.stage(0), ("good", NIGHT_GOOD))
+
+
+def the_bad_one_is_good_by_night(run: Run) -> None:
+    run.bad.figures = Figures(NIGHT_BAD, NIGHT_GOOD)
+
+
 def one_runs_it_still(run: Run) -> None:
     run.after[NAMES[3]]["running"] = BAD
 
@@ -271,6 +302,9 @@ FLAWS: dict[Callable[[Run], None], list[str]] = {
     two_stages_at_once: ["stages"],
     last_stage_shut: ["stages"],
     a_bad_report: ["reported"],
+    a_figure_that_is_not_ours: ["reported"],
+    a_report_without_a_figure: ["reported"],
+    the_good_one_is_bad_by_our_own_measure: ["reported"],
     a_failed_report: ["reported"],
     a_missing_report: ["reported"],
     one_runs_what_is_not_approved: ["on_approved"],
@@ -288,6 +322,10 @@ FLAWS: dict[Callable[[Run], None], list[str]] = {
     the_bad_one_ran_elsewhere: ["bad_release_held"],
     the_bad_one_ran_nowhere: ["bad_release_held"],
     it_was_held_for_another_reason: ["bad_release_held"],
+    it_was_held_by_a_figure_that_is_not_ours: ["bad_release_held"],
+    it_was_held_without_a_figure: ["bad_release_held"],
+    the_bad_one_is_good_by_our_own_measure: ["bad_release_held"],
+    the_bad_one_is_good_by_night: ["bad_release_held"],
     one_runs_it_still: ["on_approved", "rolled_back"],
     one_has_not_heard_of_the_halt: ["rolled_back"],
     it_begins_with_the_halted_one: ["stays_back"],
