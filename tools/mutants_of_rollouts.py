@@ -6,6 +6,8 @@ __all__ = ["MUTANTS"]
 
 HISTORIES = "tests/laws/rollouts/test_histories.py"
 FOLD = "tests/laws/rollouts/test_fold.py"
+VERDICTS = "tests/laws/rollouts/test_verdicts.py"
+FILES = "tests/unit/orchestration/test_rollout_file.py"
 INVARIANT = "tests/laws/rollouts/test_invariant.py"
 TABLES = "tests/unit/orchestration/test_tables.py"
 CONDUCTS = "tests/unit/orchestration/test_conductor.py"
@@ -20,6 +22,8 @@ OPENING = "mesh/orchestration/opening.py"
 CHORES = "mesh/orchestration/chores.py"
 CONDUCTOR = "mesh/orchestration/conductor.py"
 ROLLOUTS = "mesh/orchestration/rollouts.py"
+REPORT = "mesh/orchestration/report.py"
+WISH = "mesh/orchestration/wish.py"
 SIGHT = "mesh/orchestration/sight.py"
 APPLYING = "mesh/orchestration/applying.py"
 COMMANDING = "mesh/orchestration/commanding.py"
@@ -79,6 +83,54 @@ GATES = (
         "return most is not None and (measured is None or measured > most)",
         "return most is not None and measured is not None and measured > most",
         JUDGED,
+    ),
+    _mutant(
+        "contradiction is no failure",
+        "a candidate may contradict the incumbent as often as it likes",
+        REPORT,
+        "        or _above(measured.disagreement_ppm, gate.disagreement_ppm_max)\n",
+        "",
+        (VERDICTS, FOLD),
+    ),
+    _mutant(
+        "slow is no failure",
+        "a candidate may be as slow as it likes",
+        REPORT,
+        "        _above(measured.p95_us, gate.p95_us_max)\n        or ",
+        "        ",
+        (VERDICTS, FOLD),
+    ),
+    _mutant(
+        "blind is no failure",
+        "a candidate may see as little as it likes",
+        REPORT,
+        "        or _below(measured.map50_ppm, gate.map50_ppm_min)\n",
+        "",
+        (VERDICTS, FOLD),
+    ),
+    _mutant(
+        "one above is met",
+        "a threshold that is missed by one is met",
+        REPORT,
+        "measured is None or measured > most",
+        "measured is None or measured > most + 1",
+        (VERDICTS, FOLD),
+    ),
+    _mutant(
+        "least is nothing",
+        "whatever was measured is enough",
+        REPORT,
+        "measured is None or measured < least",
+        "measured is None",
+        (VERDICTS, FOLD),
+    ),
+    _mutant(
+        "contradiction is not asked",
+        "what a file says of contradictions is not rolled out",
+        WISH,
+        '            disagreement_ppm_max=asked.get("disagreement"),\n',
+        "            disagreement_ppm_max=None,\n",
+        (FILES,),
     ),
 )
 

@@ -43,7 +43,8 @@ METRICS = (Metrics(), Metrics(40_000, 800_000, 50_000), Metrics(40_001, 900_000,
 GATES = (
     Gate(min_reports_ppm=900_000, success_ppm=990_000),
     Gate(min_reports_ppm=500_000, success_ppm=700_000, p95_us_max=40_000),
-    Gate(min_reports_ppm=0, success_ppm=1_000_000, map50_ppm_min=800_000),
+    Gate(min_reports_ppm=0, success_ppm=1_000_000, map50_ppm_min=800_001),
+    Gate(min_reports_ppm=900_000, success_ppm=700_000, disagreement_ppm_max=49_999),
 )
 
 

@@ -1,14 +1,18 @@
 """Rollout files: what people write, and what they are told when it is wrong."""
 
 import json
+from decimal import Decimal
 
 import msgspec
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from identity.encoding import decode, encode
 from mesh.files.yaml_tree import DEPTH_MAX, YAML_SIZE_MAX, YamlError, plain, read_tree
 from mesh.orchestration.errors import RolloutFileError
+from mesh.orchestration.intent import Gate
+from mesh.orchestration.intent_checks import parse_intent
 from mesh.orchestration.rollout_file import (
     _EXPECTED,
     _PARTS,
@@ -16,6 +20,8 @@ from mesh.orchestration.rollout_file import (
     parse_rollout_file,
     rollout_schema,
 )
+from mesh.orchestration.wish import parse_wish, wish_in
+from tests.laws.rollouts.world import intent_of, names
 
 GOOD = f"""\
 apiVersion: mesh/v1
@@ -72,6 +78,43 @@ def test_the_gate_and_the_partition_have_careful_values_of_their_own():
     spec = parse("\n".join(lines)).spec
     assert spec.gate.counted() == {"min_reports": 900_000, "success": 990_000}
     assert (spec.on_partition, spec.on_failure) == ("hold", "rollback")
+
+
+near = st.none() | st.integers(0, 1_000_000)
+
+
+@given(
+    st.builds(
+        Gate,
+        min_reports_ppm=st.integers(0, 1_000_000),
+        success_ppm=st.integers(0, 1_000_000),
+        p95_us_max=st.none() | st.integers(1, 3_600_000_000),
+        map50_ppm_min=near,
+        disagreement_ppm_max=near,
+    )
+)
+def test_what_a_file_asks_of_reports_is_what_boxes_judge_by(gate: Gate):
+    """From the text over the console's request and the signed record, no threshold is lost."""
+    asked = (
+        ("min_reports", "", gate.min_reports_ppm, 1_000_000),
+        ("success", ">= ", gate.success_ppm, 1_000_000),
+        ("p95_ms", "<= ", gate.p95_us_max, 1000),
+        ("map50", ">= ", gate.map50_ppm_min, 1_000_000),
+        ("disagreement", "<= ", gate.disagreement_ppm_max, 1_000_000),
+    )
+    texts = [
+        f"{name}: {sign and chr(34)}{sign}{Decimal(value) / scale:f}{sign and chr(34)}"
+        for name, sign, value, scale in asked
+        if value is not None
+    ]
+    lines = [line for line in GOOD.splitlines() if "gate" not in line]
+    wish = wish_in(parse("\n".join([*lines, f"  gate: {{{', '.join(texts)}}}"])))
+    assert wish.gate == gate
+    assert parse_wish(decode(encode(wish.to_value()))).gate == gate
+    intent = intent_of("x", names(1), gate=gate)
+    signed = parse_intent(decode(encode(intent.to_value())))
+    assert signed is not None
+    assert signed.gate == gate
 
 
 @pytest.mark.parametrize(
