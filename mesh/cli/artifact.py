@@ -43,6 +43,8 @@ app = typer.Typer(no_args_is_help=True, help="Build, sign and show what is rolle
 
 CONFIGURATION_ENDINGS = {".toml": "toml", ".json": "json"}
 """Files that are configurations."""
+SIGNATURE_NAME = "model.sig"
+"""What model signing calls a vendor's signature unless told otherwise."""
 
 ArtifactFile = Annotated[Path, typer.Argument(metavar="FILE", help="An artefact.")]
 
@@ -71,6 +73,13 @@ def build(
     signed = None
     if (signature, public_key, certificate_chain) != (None, None, None):
         signed = accept_upstream(source, signature, public_key, certificate_chain)
+    elif (lies := _vendors_signature(source)) is not None:
+        where = "inside" if lies.parent == source else "beside"
+        typer.echo(
+            f"{lies.name} lies {where} {source} and was not checked: give --signature {lies}, with "
+            "--public-key or --certificate-chain",
+            err=True,
+        )
     said = _Said(output, name, version, licence, canary)
     made = _made(source, signed, said)
     if signed is not None:
@@ -102,6 +111,8 @@ def _made(source: Path, signed: HandedOver | None, said: _Said) -> Artifact:
     if source.is_dir() and signed is not None and MANIFEST_NAME not in signed.files:
         return _model(*_only_model(source, signed), said)
     is_agent = source.is_dir()
+    if is_agent and signed is None:
+        _refuse_bare_model(source)
     if is_agent and (said.name or said.version):
         raise CommandError(
             f"{source}: an agent's manifest.json says --name and --version; not here"
@@ -140,6 +151,32 @@ def _only_model(folder: Path, signed: HandedOver) -> tuple[Path, bytes]:
             "agent: expected one model; ask the vendor for a folder of each"
         )
     return folder / models[0], signed.files[models[0]]
+
+
+def _vendors_signature(source: Path) -> Path | None:
+    """A signature file that came with what is built, by the names that vendors give it."""
+    inside = [source / SIGNATURE_NAME] if source.is_dir() else []
+    names = (SIGNATURE_NAME, f"{source.name}.sig", f"{source.stem}.sig")
+    beside = [source.with_name(name) for name in names] if source.name else []
+    return next((path for path in (*inside, *beside) if path.is_file()), None)
+
+
+def _refuse_bare_model(folder: Path) -> None:
+    """Refuse a folder with a model that is no agent's, and say how it is handed over."""
+    models = sorted(folder.glob("*.onnx"))
+    if (folder / MANIFEST_NAME).exists() or not models:
+        return
+    signature = _vendors_signature(folder)
+    vendor = (
+        "as a vendor's signed folder it needs --signature, with --public-key or --certificate-chain"
+        if signature is None
+        else f"it is a vendor's: give --signature {signature}, with --public-key or "
+        "--certificate-chain"
+    )
+    raise CommandError(
+        f"{folder} holds {models[0].name} and no {MANIFEST_NAME} of an agent: {vendor}; without a "
+        f"signature, build {models[0]} itself"
+    )
 
 
 def _not_hidden(files: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from mesh.demo.rollout_words import bad_release_told, opened_told
+
 __all__ = ["Narrator"]
 
 
@@ -74,15 +76,19 @@ class Narrator:
         )
 
     def _rollout(self, rollout: Mapping[str, object]) -> None:
-        table = Table("stage", "boxes", "open after s")
+        table = Table("stage", "boxes asked", "boxes that ran it", "open after s")
         for stage in cast("list[Mapping[str, object]]", rollout["stages"]):
-            table.add_row(f"{stage['percent']} %", str(stage["boxes"]), str(stage["opened_s"]))
+            table.add_row(
+                f"{stage['percent']} %",
+                str(stage["boxes_asked"]),
+                str(stage["boxes"]),
+                opened_told(stage["opened_s"]),
+            )
         bad = cast("Mapping[str, object]", rollout["bad_release"])
-        self._console.print(table)
+        if table.row_count:
+            self._console.print(table)
         self._console.print(
-            f"{rollout['boxes_on_approved']} boxes on what is approved; the bad release ran on "
-            f"{bad['boxes_ever_ran']}, was held at {bad['held_at_percent']} % and "
-            f"{'rolled back' if bad['rolled_back'] else 'not rolled back'}",
+            f"{rollout['boxes_on_approved']} boxes on what is approved. {bad_release_told(bad)}",
             highlight=False,
         )
 
@@ -101,6 +107,9 @@ class Narrator:
         swap = cast("Mapping[str, object]", trust["swap"])
         known = cast("list[str]", swap["recognised_by"])
         self._console.print(table)
+        if not swap["epoch"]:
+            self._console.print("no hardware was swapped", highlight=False)
+            return
         self._console.print(
             f"{swap['name']}: epoch {swap['epoch']} recognised by {len(known)} boxes after "
             f"{swap['seconds']} s",
@@ -138,7 +147,7 @@ class Narrator:
             f"{partition['noticed_s']} s",
             "heard on their own bank": f"{partition['events_inside_sides']} events",
             "lost across the river": f"{partition['events_lost']} deliveries, each counted",
-            "heal → one view": f"{partition['heal_to_agree_s']} s",
+            "heal → one view": _after(partition["heal_to_agree_s"]),
             "facts lost": str(partition["entries_lost"]),
             "revoked box believed": f"{partition['exposure_s']} s, "
             f"{partition['exposure_healed_s']} s of it after the heal",
@@ -148,9 +157,13 @@ class Narrator:
             told = cast("Mapping[str, object]", held)
             rows[f"rollout with {told['on_partition']}"] = (
                 f"{told['went_on']} boxes went on, {told['held']} held; on all "
-                f"{told['heal_to_complete_s']} s after the heal"
+                f"{_after(told['heal_to_complete_s'], ' after the heal')}"
             )
         table = Table("partition", "")
         for name, value in rows.items():
             table.add_row(name, value)
         self._console.print(table)
+
+
+def _after(seconds: object, what: str = "") -> str:
+    return "never" if seconds is None else f"{seconds} s{what}"

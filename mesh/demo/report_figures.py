@@ -66,7 +66,7 @@ def city_map(city: City, flows: Flows) -> Markup:
     ]
     boxes = [
         _crossing(place.name, points[place.name], flows.seen.get(place.name, 0),
-                  reacted.get(place.name, 0))
+                  reacted.get(place.name, 0), told=bool(flows.seen or flows.flows))
         for place in city.places
     ]  # fmt: skip
     tips = [
@@ -128,11 +128,12 @@ def _arc(start: Point, end: Point, flow: Flow) -> Markup:
     )  # fmt: skip
 
 
-def _crossing(name: str, point: Point, seen: int, reacted: int) -> Markup:
+def _crossing(name: str, point: Point, seen: int, reacted: int, *, told: bool) -> Markup:
     x, y = point
+    saw = f"{name}: saw {seen} incidents, reacted {reacted} times" if told else name
     return element(
         "g",
-        element("title", f"{name}: saw {seen} incidents, reacted {reacted} times"),
+        element("title", saw),
         element("circle", cx=_n(x), cy=_n(y), r=10, class_="box saw" if seen else "box"),
         element("text", seen or "", x=_n(x), y=_n(y + 3.5), class_="count"),
         element("text", name.rpartition("-")[2], x=_n(x), y=_n(y + 23), class_="name"),

@@ -18,6 +18,7 @@ from mesh.demo.reaction_flows import Flows
 from mesh.demo.report_figures import city_map, latency_histogram, spread_bar, stage_timeline
 from mesh.demo.report_markup import Markup, element, join
 from mesh.demo.report_style import STYLE
+from mesh.demo.rollout_words import bad_release_told, comeback_told, poison_told
 
 __all__ = ["render_report"]
 
@@ -27,7 +28,9 @@ NAMES_MAX = 40
 """Names listed in one cell; the rest is counted."""
 NUMBER_MAX = 1e12
 """Largest number that a figure draws."""
-ROLLOUT_TOLD = frozenset({"stages", "boxes_on_approved", "bad_release", "seconds"})
+ROLLOUT_TOLD = frozenset(
+    {"stages", "boxes_on_approved", "bad_release", "seconds", "comeback", "poison"}
+)
 """What the rollout's own words say; the rest of its result is listed as it is."""
 
 Result = Mapping[str, object]
@@ -47,7 +50,7 @@ def render_report(result: Result, judged: Sequence[Judged], city: City | None, f
         _section("Claims", _claims(judged, failed)),
         _section("Reactions", _map(city, flows)),
         _section("Rollout", _rollout(_mapping(result.get("rollout")))),
-        _section("Refusals", _trust(_mapping(result.get("trust")))),
+        _section("Refusals", _refusals(result)),
         _section("Latency", _reaction(_mapping(result.get("reaction")))),
         _section("Partition", _partition(_mapping(result.get("partition")))),
     )
@@ -136,7 +139,9 @@ def _rollout(rollout: Result | None) -> Markup:
     for stage in map(_mapping, _items(rollout.get("stages"))):
         if stage is not None:
             at, boxes = _number(stage.get("opened_s")), stage.get("boxes")
-            said = f"{_boxes(boxes)}, " + ("never opened" if at is None else f"opened at {at:g} s")
+            asked = stage.get("boxes_asked")
+            ran = f"ran on {_boxes(boxes)}" + ("" if asked is None else f" of {asked} asked")
+            said = f"{ran}, " + ("never opened" if at is None else f"opened at {at:g} s")
             stages.append((f"{stage.get('percent')} %", said, at))
     seconds = _number(rollout.get("seconds"))
     bad = _mapping(rollout.get("bad_release"))
@@ -145,21 +150,28 @@ def _rollout(rollout: Result | None) -> Markup:
         element("p", f"{_boxes(rollout.get('boxes_on_approved'))} ended on the approved release."),
     ]
     if bad is not None:
-        back = "was rolled back" if bad.get("rolled_back") is True else "was not rolled back"
-        parts.append(
-            element(
-                "p",
-                f"The bad release was held at {bad.get('held_at_percent')} %, "
-                f"ran on {_boxes(bad.get('boxes_ever_ran'))}, and {back}.",
-            )
-        )
+        parts.append(element("p", bad_release_told(bad)))
+    told: dict[str, object] = {}
+    for key, tell in (("comeback", comeback_told), ("poison", poison_told)):
+        part = _mapping(rollout.get(key))
+        if part is not None:
+            told[key] = tell(part)
     rest = {key: value for key, value in rollout.items() if key not in ROLLOUT_TOLD}
-    return join((*parts, _facts(rest)))
+    return join((*parts, _facts({**told, **rest})))
 
 
-def _trust(trust: Result | None) -> Markup:
-    if trust is None:
-        return _absent("attack")
+def _refusals(result: Result) -> Markup:
+    trust = _mapping(result.get("trust"))
+    if trust is not None:
+        return _trust(trust)
+    rollout = _mapping(result.get("rollout")) or {}
+    if (_mapping(rollout.get("poison")) or {}).get("chunks_sent"):
+        note = "The act with the attacks was not played; wrong bytes are told under Rollout."
+        return element("p", note, class_="note")
+    return _absent("attack")
+
+
+def _trust(trust: Result) -> Markup:
     rows: list[tuple[object, ...]] = []
     for attack in map(_mapping, _items(trust.get("attacks"))):
         if attack is not None:
@@ -176,18 +188,18 @@ def _trust(trust: Result | None) -> Markup:
             )
     heads = ("attack", "refused as", "sent to", "refused by", "accepted by")
     swap = _mapping(trust.get("swap")) or {}
+    swapped: Result = {"hardware swapped at": "nowhere"}
+    if swap.get("epoch"):
+        swapped = {
+            "hardware swapped at": swap.get("name"),
+            "its epoch": swap.get("epoch"),
+            "recognised by": f"{_boxes(len(_items(swap.get('recognised_by'))))} "
+            f"after {swap.get('seconds')} s",
+        }
     return join(
         (
             _table(heads, rows) if rows else _absent("attack"),
-            _facts(
-                {
-                    "centre killed": trust.get("centre_killed"),
-                    "hardware swapped at": swap.get("name"),
-                    "its epoch": swap.get("epoch"),
-                    "recognised by": f"{_boxes(len(_items(swap.get('recognised_by'))))} "
-                    f"after {swap.get('seconds')} s",
-                }
-            ),
+            _facts({"centre killed": trust.get("centre_killed"), **swapped}),
         )
     )
 

@@ -88,10 +88,16 @@ class RolloutAct:
         self._figures: dict[Path, Figures] = {}
         self._back: dict[str, Value] = {}
         self._exit_code: int | None = None
+        self._sizes: tuple[int, ...] = ()
+        self._tried = False
 
     def result(self) -> dict[str, object]:
         """What the JSON says about this act."""
-        return asdict(self.outcome)
+        told = asdict(self.outcome)
+        for stage, size in zip(told["stages"], self._sizes, strict=False):
+            stage["boxes_asked"] = size
+        told["bad_release"]["tried"] = self._tried
+        return told
 
     async def play(self) -> None:
         """Play the act."""
@@ -103,10 +109,12 @@ class RolloutAct:
         )
         await self.cast.ask(self.cast.forker, {"do": "poison", "artefact": str(good.path)})
         first = await self.propose(good)
+        self._sizes = first.cohort.sizes
         await self.release(first)
         await self.approve(first, good, delivered)
         await self._speak(first)
         second = await self.propose(bad)
+        self._tried = True
         await self.halt(second, first)
         await self.stay_back(second, first)
         judge_duration(time.monotonic() - started, self.outcome, self.claims)

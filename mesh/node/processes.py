@@ -216,7 +216,10 @@ class _Nursery:
             if descriptor is not None:
                 send_handle(self._connection, descriptor, self._process.pid)
             if not self._connection.poll(START_S):
-                raise ProcessFailedError(f"the nursery process did not answer in {START_S:g} s")
+                raise ProcessFailedError(
+                    f"the process that starts all others did not answer in {START_S:g} s: other "
+                    "work keeps the processors or the memory busy; end some of it and run again"
+                )
             return self._connection.recv()
         except (EOFError, OSError):
             raise ProcessFailedError(

@@ -217,3 +217,31 @@ def test_without_the_extra_a_signature_says_what_to_install():
     assert "pip install 'threerooms[desk]'" in asked.stderr
     assert asked.stderr.count("\n") == 1
     assert not (home / "v.artifact").exists()
+
+
+@pytest.mark.usefixtures("vendor")
+@pytest.mark.parametrize("name", ["model.sig", "limits.sig", "limits.toml.sig"])
+def test_a_signature_that_was_forgotten_is_named_and_the_build_goes_on(mesh: Mesh, name: str):
+    Path("limits.sig").rename(name)
+    outcome = mesh("artifact", "build", "limits.toml", *SAID)
+    assert outcome.code == 0
+    assert f"{name} lies beside limits.toml and was not checked: give --signature" in outcome.err
+    Path("limits-1.artifact").unlink()
+    asked = mesh("artifact", "build", "limits.toml", *SAID, "--signature", name, *KEY)
+    assert "not checked" not in asked.err
+
+
+@pytest.mark.usefixtures("vendor")
+def test_where_no_signature_lies_nothing_is_said_of_one(mesh: Mesh):
+    Path("limits.sig").unlink()
+    assert mesh("artifact", "build", "limits.toml", *SAID).err == ""
+
+
+@pytest.mark.usefixtures("vendor")
+def test_a_vendors_folder_given_bare_is_told_of_its_signature(mesh: Mesh):
+    outcome = mesh("artifact", "build", "model")
+    assert outcome.code == 2
+    assert "model holds detector.onnx and no manifest.json" in outcome.err
+    assert "give --signature model/model.sig" in outcome.err
+    Path("model/model.sig").unlink()
+    assert "build model/detector.onnx itself" in mesh("artifact", "build", "model").err

@@ -3,17 +3,19 @@
 import re
 from collections.abc import Mapping
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.demo.cast import Cast
 from mesh.demo.city import generate_city, neighbourhood
 from mesh.demo.city_model import City, CityPlace, StreetDirection
 from mesh.demo.claims import Claims, Judged
 from mesh.demo.reaction_flows import Flow, Flows, reaction_flows
 from mesh.demo.report_page import NAMES_MAX, render_report
+from mesh.demo.rollout_act import RolloutAct
 
 VOID = {"br", "meta"}
 TAGS = (
@@ -96,7 +98,7 @@ def full_result() -> dict[str, Any]:
         "rollout": {
             "boxes_on_approved": 12, "seconds": 41.5,
             "stages": [
-                {"percent": 10, "boxes": 1, "opened_s": 2.1},
+                {"percent": 10, "boxes": 1, "boxes_asked": 2, "opened_s": 2.1},
                 {"percent": 50, "boxes": 6, "opened_s": 9.7},
                 {"percent": 100, "boxes": 12, "opened_s": None},
             ],
@@ -135,8 +137,9 @@ def test_the_page_tells_every_act() -> None:
     page = render(full_result())
     for told in (
         "Seed 247, 12 boxes, 20 processes, 199.5 s.",
-        "1 box, opened at 2.1 s", "12 boxes, never opened", "12 boxes ended on the approved",
-        "held at 10 %, ran on 1 box, and was rolled back", "box north/box-9; bytes fetched none",
+        "ran on 1 box of 2 asked, opened at 2.1 s", "ran on 12 boxes, never opened",
+        "12 boxes ended on the approved", "held at 10 %, ran on 1 box, and was rolled back",
+        "north/box-9 was killed, and did not say",
         "bad_signature", "gullible", "north/box-247", "1 box after 3.1 s",
         "901", "77", "11.50", "north/box-3 frames 1-9", "12.5 s", "never",
         "on partition hold; went on 4; heal to complete s 5.5 s",
@@ -150,6 +153,37 @@ def test_an_act_that_was_not_played_is_said_to_be_absent() -> None:
     for what in ("city", "rollout", "attack", "reaction", "partition"):
         assert f"No {what} in this run." in page.said
     assert "Failed: processes." in page.said
+
+
+def test_an_act_that_ended_early_is_told_as_far_as_it_came() -> None:
+    act = RolloutAct(cast("Cast", None), Claims(False, print), cast("Any", ()), (), print)
+    head = {key: value for key, value in full_result().items() if not isinstance(value, dict)}
+    page = render({**head, "rollout": act.result()})
+    for told in ("No bad release was tried.", "no box was killed", "no wrong bytes were seen"):
+        assert told in page.said, told
+    for dump in ("None", "held at", "began with release", "bytes fetched", "rolled back"):
+        assert dump not in page.said, dump
+
+
+def test_wrong_bytes_are_pointed_to_where_the_attacks_were_not_played() -> None:
+    poison = {"chunks_sent": 5, "boxes_offered": ["a"], "boxes_refused": []}
+    said = render({"rollout": {"poison": poison}}).said
+    assert "5 chunks with wrong bytes were sent to a; refused, with their sender, by nobody" in said
+    assert "wrong bytes are told under Rollout" in said
+    assert "No attack in this run." not in said
+
+
+def test_hardware_that_was_not_swapped_is_not_told_as_swapped() -> None:
+    said = render({"trust": {"swap": {"name": "a/b", "epoch": 0, "recognised_by": []}}}).said
+    assert "hardware swapped at nowhere" in said
+    assert "a/b" not in said
+
+
+def test_a_run_without_incidents_counts_none() -> None:
+    city = neighbourhood(generate_city(247), 6)
+    page = render({}, city=city)
+    assert "incidents" not in page.said
+    assert page.texts.count(city.names[0]) == 1
 
 
 def test_a_skipped_partition_says_why() -> None:

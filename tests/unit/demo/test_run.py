@@ -2,10 +2,12 @@
 
 from io import StringIO
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from rich.console import Console
 
+from mesh.demo.cast import Cast
 from mesh.demo.city import generate_city, neighbourhood
 from mesh.demo.claims import ClaimFailedError, Claims
 from mesh.demo.hold_deed import HoldDeed
@@ -13,6 +15,8 @@ from mesh.demo.hold_verdict import Held
 from mesh.demo.narration import Narrator
 from mesh.demo.partition_act import PartitionAct
 from mesh.demo.plan import CameraPlan, ScenePlan
+from mesh.demo.rollout_act import RolloutAct
+from mesh.demo.rollout_verdict import StageSeen
 from mesh.demo.run import DemoOptions, Run
 from mesh.demo.scenery import load_camera, load_truth, render_cameras
 from mesh.node.processes import Processes
@@ -86,3 +90,22 @@ def test_the_rollout_of_the_partition_is_told_where_it_was_played(skipped: bool)
     assert ("rollout" in told) is not skipped
     said = "4 boxes went on, 2 held; on all 5.5 s after the heal"
     assert (said in output.getvalue()) is not skipped
+
+
+def test_a_rollout_that_ended_early_is_summed_up_as_far_as_it_came() -> None:
+    output = StringIO()
+    narrator = Narrator(Console(file=output, width=100))
+    act = RolloutAct(cast("Cast", None), Claims(False, print), cast("Any", ()), (), print)
+    act.outcome.stages.append(StageSeen(10, 0, None))
+    act.outcome.stages.append(StageSeen(50, 2, 3.5))
+    told = act.result()
+    for row, asked in zip(cast("list[dict[str, object]]", told["stages"]), (1, 6), strict=True):
+        row["boxes_asked"] = asked
+    narrator.summary(
+        {"ok": False, "failed": ["stages"], "seed": 1, "boxes": 12, "processes": 9,
+         "duration_s": 5.0, "rollout": told}
+    )  # fmt: skip
+    assert "No bad release was tried." in output.getvalue()
+    assert "boxes asked" in output.getvalue()
+    assert "never" in output.getvalue()
+    assert "None" not in output.getvalue()
