@@ -1,6 +1,7 @@
 """A slot of a node: which wish a goal becomes, and what a host and the conductor hear."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import trio
@@ -9,12 +10,14 @@ from inference.slot_events import Outcome
 from inference.slot_store import FileDisk, SlotStore
 from mesh.node.slot import Slot
 from mesh.orchestration.goals import Answer, Goal, Good, Started
+from mesh.orchestration.report import Metrics
 from tests.live.waiting import eventually
 from tests.unit.inference.artifacts import a_configuration
 
 SLOT = "config/signals"
 ONE, TWO = a_configuration(1), a_configuration(2)
 LIMIT_S = 20
+MEASURED = Metrics(p95_us=1, map50_ppm=700_000, disagreement_ppm=3, errors=4)
 
 
 class Host:
@@ -27,7 +30,7 @@ class Host:
 
     def test(self, data: bytes) -> tuple[str | None, dict[str, int]]:
         self.tested.append(data)
-        return None, {"map50_ppm": 700_000}
+        return None, asdict(MEASURED)
 
     def activate(self, data: bytes | None) -> None:
         pass
@@ -79,7 +82,7 @@ async def test_what_an_intent_brings_is_measured_though_the_box_was_delivered_wi
         bench.slot.want(Goal(SLOT, ONE.digest, bytes(16), 1, "", swap=True), ())
         good = await bench.until(ONE.digest, Good)
         assert isinstance(good, Good)
-        assert good.metrics.map50_ppm == 700_000, "an unmeasured report is a bad one"
+        assert good.metrics == MEASURED, "an unmeasured report is a bad one"
         assert bench.slot.running == ONE.digest
         nursery.cancel_scope.cancel()
 

@@ -1,6 +1,6 @@
 """From a wish to what is signed: what is filled in, what is refused, what follows in a replica."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -495,6 +495,34 @@ def test_a_difference_is_told_field_by_field(town: Town):
     assert set(rows) == {"stages", "on_partition", "cohort"}
     assert (rows["stages"]["before"], rows["stages"]["after"]) == ("50 % soak 1 s, 100 %", "100 %")
     assert (rows["cohort"]["before"], rows["cohort"]["after"]) == (BOXES[3], "")
+
+
+@pytest.mark.parametrize(
+    ("threshold", "value", "field", "after"),
+    [
+        ("min_reports_ppm", 800_000, "gate.min_reports", "0.8"),
+        ("success_ppm", 980_000, "gate.success", "0.98"),
+        ("p95_us_max", 40_500, "gate.p95_ms", "40.5"),
+        ("map50_ppm_min", 810_000, "gate.map50", "0.81"),
+        ("disagreement_ppm_max", 50_000, "gate.disagreement", "0.05"),
+    ],
+)
+def test_a_difference_of_one_threshold_is_told(
+    town: Town, threshold: str, value: int, field: str, after: str
+):
+    town.apply(wish())
+    changed = wish(gate=replace(wish().gate, **{threshold: value}))
+    (row,) = describe_change(town.view(), town.plan(changed))
+    assert (row["field"], row["after"]) == (field, after)
+
+
+def test_everything_that_a_box_measured_is_told(town: Town):
+    rollout = town.apply(wish())
+    measured = Metrics(p95_us=1, map50_ppm=900_000, disagreement_ppm=3, errors=4)
+    town.report(rollout, view_rank(rollout)[0], Outcome.GOOD, metrics=measured)
+    view = town.view()
+    (said,) = describe_rollout(view.rollouts.by_id[rollout.id], Watch.of_store(view))["reports"]
+    assert said.items() >= asdict(measured).items()
 
 
 # ------------------------------------------------------------------------------------- wishes

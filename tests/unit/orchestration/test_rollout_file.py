@@ -145,6 +145,7 @@ CASES: list[tuple[str, str, int, str]] = [
     ('">= 0.99"', "0.99", 12, f"spec.gate.success is 0.99: {THRESHOLD}"),
     ('">= 0.99"', '">= 1.1"', 12, "is '>= 1.1': expected at most 1, in steps of 0.000001"),
     ('">= 0.80"', '">= 0.1234567"', 12, "spec.gate.map50 is '>= 0.1234567': expected at most 1"),
+    ('map50: ">= 0.80"', 'disagreement: "<= 1.1"', 12, "spec.gate.disagreement is '<= 1.1'"),
     ('"<= 40.5"', '"<= 3600001"', 12, "expected at most 3600000, in steps of 0.001"),
     ("min_reports: 0.07", "min_reports: 9", 12, "min_reports is 9: expected a number from 0 to 1"),
     ("min_reports: 0.07", "min_reports: 0.1234567", 12, "in steps of 0.000001"),
