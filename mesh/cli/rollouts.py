@@ -318,6 +318,8 @@ def _command(
     value = answer.value
     typer.echo(f"{value['title']} ({value['id']}): {value['state']}")
     typer.echo(f"{command} signed {how} of {path}")
+    for note in cast("list[str]", value["notes"]):
+        typer.echo(note)
     for title in cast("list[str]", value["revived"]):
         typer.echo(f"live again, because nothing takes its place now: {title}")
     return value

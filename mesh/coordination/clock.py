@@ -46,6 +46,11 @@ class ClockConsensus:
         self._offsets_ms.pop(peer, None)
 
     @property
+    def witnesses(self) -> int:
+        """How many neighbours said what time it is."""
+        return len(self._offsets_ms)
+
+    @property
     def offset_ms(self) -> int:
         """Median of the neighbours' clocks minus ours, milliseconds; 0 without neighbours."""
         return median_low(map(max, self._offsets_ms.values())) if self._offsets_ms else 0

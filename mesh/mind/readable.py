@@ -94,4 +94,5 @@ class Readable:
             presence=cores.neighbours.presence,
             clock_offset_ms=cores.clock.offset_ms,
             clock_trusted=cores.clock.trusted,
+            clock_witnesses=cores.clock.witnesses,
         )

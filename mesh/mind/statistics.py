@@ -30,6 +30,7 @@ class MindStatistics:
         presence: which members are seen, dark or unknown.
         clock_offset_ms: how far the neighbours' median is ahead of the own wall clock.
         clock_trusted: whether the own wall clock agrees with it.
+        clock_witnesses: how many neighbours say what time it is.
     """
 
     links: tuple[LinkStatistics, ...]
@@ -42,6 +43,7 @@ class MindStatistics:
     presence: Presence
     clock_offset_ms: int
     clock_trusted: bool
+    clock_witnesses: int
 
     def counters(self) -> dict[str, int]:
         """Return every number under a name of its own, such as `events.refused.stale`."""
@@ -58,6 +60,7 @@ class MindStatistics:
             **_under("gossip", self._gossip()),
             "clock.offset_ms": self.clock_offset_ms,
             "clock.untrusted": int(not self.clock_trusted),
+            "clock.witnesses": self.clock_witnesses,
         }
 
     def _unheard(self) -> Mapping[str, int]:

@@ -6,6 +6,7 @@ from crdt.entry import Entry, Lane
 from crdt.replica import Replica
 from identity.encoding import Value
 from mesh.mind import Mind
+from mesh.node.clock_doubts import HeardClock
 from mesh.node.control import Verb
 from mesh.node.issuing import issuing_verbs
 from mesh.node.listing import Sight, list_nodes
@@ -74,9 +75,19 @@ def node_verbs(node: Node) -> dict[str, Verb]:
         signer,
         NodeShelf(node.shell.applying),
         lambda: _watch(node.mind),
-        clock_trusted=lambda: node.mind.statistics().clock_trusted,
+        hear_clock=lambda: _heard_clock(node.mind),
     )
     return {"nodes": nodes, "counters": counters, **issuing_verbs(signer), **rolling}
+
+
+def _heard_clock(mind: Mind) -> HeardClock:
+    """Return what a node's neighbours say of its clock."""
+    statistics = mind.statistics()
+    return HeardClock(
+        offset_ms=statistics.clock_offset_ms,
+        is_trusted=statistics.clock_trusted,
+        neighbours=statistics.clock_witnesses,
+    )
 
 
 def _watch(mind: Mind) -> Watch:

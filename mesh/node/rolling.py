@@ -16,10 +16,11 @@ from crdt.standing import Pair
 from identity.encoding import Value
 from inference.errors import InferenceError
 from mesh.node.blobstore_errors import BlobStoreError
+from mesh.node.clock_doubts import ALONE, HeardClock, doubt_of
 from mesh.node.control import ControlError, Verb
 from mesh.node.shelf import Shelf
 from mesh.node.shell import read_clocks
-from mesh.node.signer import Signer, put_body
+from mesh.node.signer import Signer, put_body, signed_last
 from mesh.orchestration.applying import Plan, Release, plan_rollout
 from mesh.orchestration.blob_tree import SIZE_MAX, reference_of
 from mesh.orchestration.command import Verb as CommandVerb
@@ -38,10 +39,7 @@ from mesh.orchestration.records import intent_in
 from mesh.orchestration.standpoint import Standpoint, find_rollout, lists_held, short
 from mesh.orchestration.wish import parse_wish
 
-__all__ = ["check_clock", "rollout_verbs"]
-
-CLOCK_BEHIND_MS_MAX = 3_600_000
-"""How far facts may be signed ahead of this machine's clock before it is called wrong, ms."""
+__all__ = ["rollout_verbs"]
 
 Look = Callable[[], Watch | None]
 """Returns what a running node sees and remembers; None where nobody looks."""
@@ -52,7 +50,7 @@ def rollout_verbs(
     shelf: Shelf,
     look: Look = lambda: None,
     *,
-    clock_trusted: Callable[[], bool] = lambda: True,
+    hear_clock: Callable[[], HeardClock] = lambda: ALONE,
 ) -> dict[str, Verb]:
     """Return the verbs apply, rollouts, rollout, command and explain, served by a signer.
 
@@ -66,9 +64,9 @@ def rollout_verbs(
         signer: a view and something that writes.
         shelf: where the bytes lie.
         look: what a running node sees.
-        clock_trusted: whether its wall clock agrees with its neighbours'.
+        hear_clock: what its neighbours' clocks say.
     """
-    desk = _Desk(signer, shelf, look, clock_trusted)
+    desk = _Desk(signer, shelf, look, hear_clock)
     verbs = {
         "apply": desk.apply,
         "rollouts": desk.rollouts,
@@ -85,44 +83,22 @@ def _speaking(verb: Verb) -> Verb:
     async def answer(request: Mapping[str, Value]) -> Mapping[str, object]:
         try:
             return await verb(request)
-        except (OrchestrationError, InferenceError, BlobStoreError) as error:
+        except (OrchestrationError, BlobStoreError) as error:
             raise ControlError(str(error)) from None
 
     return answer
-
-
-def check_clock(newest_ms: Mapping[bytes, int], now_ms: int) -> None:
-    """Refuse to sign by a clock that others show to be behind.
-
-    One author alone may be the one whose clock is wrong; of several, two must be ahead.
-
-    Args:
-        newest_ms: when each other author says that it signed last, wall clock.
-        now_ms: this machine's.
-
-    Raises:
-        ControlError: the clock is behind; by how much.
-    """
-    ahead = sorted((at - now_ms for at in newest_ms.values()), reverse=True)
-    witness = ahead[min(1, len(ahead) - 1)] if ahead else 0
-    if witness > CLOCK_BEHIND_MS_MAX:
-        hours = witness // 3_600_000
-        raise ControlError(
-            f"this machine's clock is at least {hours} h behind: others signed facts that are "
-            "newer; set the clock, then try again"
-        )
 
 
 class _Desk:
     """Answers, by one signer."""
 
     def __init__(
-        self, signer: Signer, shelf: Shelf, look: Look, clock_trusted: Callable[[], bool]
+        self, signer: Signer, shelf: Shelf, look: Look, hear_clock: Callable[[], HeardClock]
     ) -> None:
         self._signer = signer
         self._shelf = shelf
         self._look = look
-        self._clock_trusted = clock_trusted
+        self._hear_clock = hear_clock
 
     async def _view(self) -> Standpoint:
         replica = self._signer.replica
@@ -138,24 +114,25 @@ class _Desk:
     def _watch(self, view: Standpoint) -> Watch:
         return self._look() or Watch.of_store(view)
 
-    def _check_clock(self) -> None:
-        if not self._clock_trusted():
-            raise ControlError(
-                "this machine's clock disagrees with its neighbours': set it, then try again"
-            )
-        newest: dict[bytes, int] = {}
-        for entry in self._signer.replica.entries():
-            if entry.author != self._signer.public:
-                newest[entry.author] = max(entry.t, newest.get(entry.author, 0))
-        check_clock(newest, read_clocks().wall_ms)
+    def _clock_notes(self, *, signs: bool) -> list[str]:
+        """Return what a person should know of this machine's clock before it signs.
+
+        Raises:
+            ControlError: it is wrong, and something would be signed by it.
+        """
+        own_ms, others_ms = signed_last(self._signer)
+        doubt = doubt_of(own_ms, others_ms, read_clocks().wall_ms, self._hear_clock())
+        if doubt is not None and doubt.refuses and signs:
+            raise ControlError(doubt.text)
+        return [] if doubt is None else [doubt.text]
 
     async def apply(self, request: Mapping[str, Value]) -> Mapping[str, object]:
         wish, dry = parse_wish(request.get("wish")), request.get("dry") is True
-        self._check_clock()
+        doubts = self._clock_notes(signs=not dry)
         path = request.get("artifact")
         data = await _read(path) if path is not None else await self._shelf.load(wish.artefact)
         view = await self._view()
-        release = None if data is None else await trio.to_thread.run_sync(_release, data)
+        release = None if data is None else await trio.to_thread.run_sync(_release, data, path)
         plan = plan_rollout(view, wish, release, secrets.token_bytes(NONCE_SIZE))
         if not dry and not plan.unchanged:
             if data is not None and path is not None:
@@ -167,7 +144,7 @@ class _Desk:
                 raise ControlError(
                     f"{plan.intent.title} was signed and does not count: ask a senior"
                 )
-        return _planned(view, plan)
+        return _planned(view, plan, doubts)
 
     async def rollouts(self, request: Mapping[str, Value]) -> Mapping[str, object]:
         del request
@@ -183,7 +160,7 @@ class _Desk:
         if verb not in tuple(CommandVerb):
             known = ", ".join(CommandVerb)
             raise ControlError(f"command {verb!r:.40}: expected one of {known}")
-        self._check_clock()
+        doubts = self._clock_notes(signs=True)
         view = await self._view()
         rollout = find_rollout(view.rollouts, str(request.get("name")))
         commands = plan_command(
@@ -206,6 +183,7 @@ class _Desk:
             "forgave": sum(len(each.forgives) for each in commands),
             "stage": next((each.stage for each in commands if each.stage is not None), None),
             "state": after.by_id[rollout.id].obstacle or "open",
+            "notes": doubts,
             "revived": [
                 f"{each.intent.title} ({short(each.id)})"
                 for each in after.by_id.values()
@@ -243,7 +221,7 @@ def _presence(watch: Watch, name: str) -> str:
     return "dark" if name in watch.sight.dark else "unknown"
 
 
-def _planned(view: Standpoint, plan: Plan) -> Mapping[str, object]:
+def _planned(view: Standpoint, plan: Plan, doubts: list[str]) -> Mapping[str, object]:
     return {
         "title": plan.intent.title,
         "id": short(plan.intent.id),
@@ -252,7 +230,7 @@ def _planned(view: Standpoint, plan: Plan) -> Mapping[str, object]:
         "names": len(plan.names),
         "unchanged": plan.unchanged,
         "changes": describe_change(view, plan),
-        "notes": list(plan.notes),
+        "notes": [*doubts, *plan.notes],
     }
 
 
@@ -273,21 +251,26 @@ async def _read(path: Value) -> bytes:
         ) from None
 
 
-def _release(data: bytes) -> Release:
+def _release(data: bytes, path: Value) -> Release:
     """Return what is known of an artefact.
 
     Raises:
-        ArtifactError: it is none, or its signature is wrong.
+        ControlError: it is none, or its signature is wrong; the message names the file.
         InvalidReferenceError: it is too large to be fetched.
     """
     from inference.artifact import check_signature, parse_artifact  # loads numpy: when needed
 
-    artifact = parse_artifact(data)
-    held = artifact.signature
+    try:
+        artifact = parse_artifact(data)
+        held = artifact.signature
+        released_by = None if held is None else check_signature(artifact, [held.key]).key
+    except InferenceError as error:
+        named = "the artefact in the store" if path is None else path
+        raise ControlError(f"{named}: {error}") from None
     return Release(
         reference=reference_of(artifact.raw),
         kind=str(artifact.manifest.kind),
         name=artifact.manifest.name,
         version=artifact.manifest.version,
-        released_by=None if held is None else check_signature(artifact, [held.key]).key,
+        released_by=released_by,
     )

@@ -16,7 +16,15 @@ from identity.invite import Invite
 from mesh.coordination.membership import fold_membership
 from mesh.node.control import ControlError
 
-__all__ = ["Signer", "able", "invite_for", "known_addresses", "may", "put_body"]
+__all__ = [
+    "Signer",
+    "able",
+    "invite_for",
+    "known_addresses",
+    "may",
+    "put_body",
+    "signed_last",
+]
 
 ADDRESSES_MAX = 16
 """Most addresses put into an invite."""
@@ -76,6 +84,24 @@ def may(signer: Signer, verb: str, name: str) -> bool:
     authority = signer.replica.authority
     mine = [authority.standings[pair] for pair in authority.pairs_of(signer.public)]
     return any(standing.current and standing.may(verb, name) for standing in mine)
+
+
+def signed_last(signer: Signer) -> tuple[int | None, dict[str, int]]:
+    """Return when the signer says that it signed last, and each other author of now, by name.
+
+    Who is not current says nothing of the time; keys of one name are one author.
+    """
+    authority = signer.replica.authority
+    own: int | None = None
+    others: dict[str, int] = {}
+    for entry in signer.replica.entries():
+        if entry.author == signer.public:
+            own = max(entry.t, own or 0)
+            continue
+        pairs = authority.pairs_of(entry.author)
+        for pair in [pair for pair in pairs if authority.standings[pair].current][:1]:
+            others[pair.name] = max(entry.t, others.get(pair.name, 0))
+    return own, others
 
 
 def put_body(replica: Replica, key: str, value: object) -> dict[str, object]:

@@ -16,7 +16,12 @@ def peer(number: int) -> bytes:
 def test_alone_it_trusts_itself() -> None:
     clock = ClockConsensus(SKEW_MS)
     assert clock.trusted
-    assert clock.offset_ms == 0
+    assert (clock.offset_ms, clock.witnesses) == (0, 0)
+    for number in (1, 1, 2):
+        clock.heard(peer(number), 0, 0)
+    assert clock.witnesses == 2
+    clock.forget(peer(1))
+    assert clock.witnesses == 1
 
 
 @given(

@@ -7,6 +7,7 @@ import pytest
 from crdt.entry import Entry
 from crdt.replica import Replica
 from inference.artifact import ARTIFACT_SIZE_MAX, sign_artifact
+from mesh.node.clock_doubts import HeardClock
 from mesh.node.control import ControlError
 from mesh.node.rolling import rollout_verbs
 from mesh.node.shelf import DiskShelf
@@ -71,8 +72,9 @@ async def test_what_is_wrong_with_a_request_is_told(tmp_path: Path):
     asked = wish(artefact=digest).to_value()
     shelf = DiskShelf(tmp_path / "blobs")
     signer = Signer(Town())
-    wrong = rollout_verbs(signer, shelf, clock_trusted=lambda: False)
-    with pytest.raises(ControlError, match="clock disagrees with its neighbours': set it"):
+    ahead = HeardClock(offset_ms=-86_400_000, is_trusted=False, neighbours=2)
+    wrong = rollout_verbs(signer, shelf, hear_clock=lambda: ahead)
+    with pytest.raises(ControlError, match="clock is 24 h ahead of its 2 neighbours': set it"):
         await wrong["apply"]({"wish": asked, "artifact": path})
     verbs = rollout_verbs(signer, shelf)
     with pytest.raises(ControlError, match="expected a rollout as `mesh apply` sends it"):
@@ -104,3 +106,27 @@ async def test_a_damaged_artefact_is_not_at_hand(tmp_path: Path):
     verbs = rollout_verbs(Signer(Town()), shelf)
     with pytest.raises(ControlError, match="is not in this store, so no box could fetch it"):
         await verbs["apply"]({"wish": wish(artefact=digest).to_value()})
+
+
+async def test_what_is_no_artefact_is_told_with_its_file_and_nothing_is_kept(tmp_path: Path):
+    path, digest = artefact(tmp_path)
+    whole = Path(path).read_bytes()
+    damaged = bytearray(whole)
+    damaged[-1] ^= 1
+    verbs = rollout_verbs(signer := Signer(Town()), DiskShelf(tmp_path / "blobs"))
+    for junk, said in (
+        (b"", "no artefact; make one"),
+        (bytes(10 << 20), "no artefact; make one"),
+        (b"\x0fW|" * 2000, "no artefact; make one"),
+        (whole[:22] + b"\xff" * 5000, "announces a manifest of 4294967295 bytes in a file of 5022"),
+        (whole[:22] + bytes(10 << 20), "ends at byte 0 inside a value"),
+        *((whole[:size], "limits.artifact: ") for size in range(1, len(whole), 97)),
+        (bytes(damaged), "limits.artifact: "),
+    ):
+        Path(path).write_bytes(junk)
+        with pytest.raises(ControlError) as refused:
+            await verbs["apply"]({"wish": wish(artefact=digest).to_value(), "artifact": path})
+        assert str(refused.value).startswith(f"{path}: "), "which file"
+        assert said in str(refused.value)
+    assert signer.kinds == []
+    assert not (tmp_path / "blobs").exists()

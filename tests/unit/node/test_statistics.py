@@ -45,6 +45,7 @@ def test_every_number_has_a_name_of_its_own():
         "network.peers": 1,
         "network.connections": 2,
         "clock.untrusted": 0,
+        "clock.witnesses": 1,
         "frames_dropped": 3,
         "store_failures": 0,
         "penalties": 7,
