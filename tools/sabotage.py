@@ -108,6 +108,8 @@ CASES = (
          preload=("tools.sabotages.figures_ignored",)),
     Case("figures_made_up_from_names", "rollout", ("reported",),
          preload=("tools.sabotages.figures_by_name",)),
+    Case("weights_kept", "rollout", ("runs_what_it_says",),
+         preload=("tools.sabotages.weights_kept",)),
     Case("halt_ignored", "rollout", ("rolled_back",), preload=("tools.sabotages.halt_ignored",)),
     Case("box_restarts_into_halted_model", "rollout", ("stays_back",),
          preload=("tools.sabotages.restarts_into_halted",)),
