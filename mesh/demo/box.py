@@ -29,6 +29,7 @@ from inference.slot_events import Outcome
 from mesh.choreography.trace import Stage
 from mesh.config import load_config
 from mesh.demo.events import BikeLaneBlocked, Notice
+from mesh.demo.own_answers import answer_verbs
 from mesh.demo.panel import panel_beside
 from mesh.demo.release import load_delivered
 from mesh.demo.rollout_console import DETECTOR_SLOT, rollout_verbs
@@ -251,6 +252,7 @@ class Box:
             "report": self._report,
             "view": self._view,
             **rollout_verbs(self.node, self.slot, self.ran),
+            **answer_verbs(self.live, Path(self.options.scene), self.node.name),
         }
 
     async def _addresses(self, request: Mapping[str, Value]) -> Mapping[str, object]:

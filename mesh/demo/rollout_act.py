@@ -22,6 +22,7 @@ from mesh.choreography.event import parse_event
 from mesh.demo.cast import Cast
 from mesh.demo.claims import Claims
 from mesh.demo.foundation import CAMERA_LABEL, CENTRE, EVENTS
+from mesh.demo.own_answers import judge_answers, own_answers
 from mesh.demo.own_figures import Figures, own_figures
 from mesh.demo.proposal import Proposal, apply_rollout
 from mesh.demo.release import Release
@@ -101,17 +102,18 @@ class RolloutAct:
 
     async def play(self) -> None:
         """Play the act."""
-        started = time.monotonic()
-        good, bad = self.releases
-        delivered = self.cast.model
         self._figures = await trio.to_thread.run_sync(
             lambda: {release.path: own_figures(release.path) for release in self.releases}
         )
+        started = time.monotonic()
+        good, bad = self.releases
+        delivered = self.cast.model
         await self.cast.ask(self.cast.forker, {"do": "poison", "artefact": str(good.path)})
         first = await self.propose(good)
         self._sizes = first.cohort.sizes
         await self.release(first)
         await self.approve(first, good, delivered)
+        await self._see_answers()
         await self._speak(first)
         second = await self.propose(bad)
         self._tried = True
@@ -207,6 +209,16 @@ class RolloutAct:
 
         await cast.until(known, HEARD_S)
         judge_release(trial, keys, answers, self.outcome, self.claims)
+
+    async def _see_answers(self) -> None:
+        """Let every box show what its detector makes of a still, and compare it with our own."""
+        cast, (good, bad) = self.cast, self.releases
+        answers = await cast.ask_all(self.names, {"do": "rows"})
+        ours, others = [
+            await trio.to_thread.run_sync(own_answers, release.path, cast.scene, self.names)
+            for release in (good, bad)
+        ]
+        judge_answers(good.version, ours, others, answers, self.claims)
 
     async def _speak(self, trial: Trial) -> None:
         """Let every box say something, and see by which model it speaks and who accepts it."""
