@@ -301,6 +301,9 @@ def explain(
         title = f" {row['title']} ({row['id']}):" if row["title"] else ""
         found = "".join(_found(said) for said in cast("list[Row]", row["said"]))
         typer.echo(f"{row['slot']}:{title} {row['why']}{found}")
+        for over in cast("list[Row]", row["past"]):
+            found = "".join(_found(said) for said in cast("list[Row]", over["said"]))
+            typer.echo(f"  before: {over['title']} ({over['id']}): {over['why']}{found}")
     if not slots:
         typer.echo("no rollout speaks of it: it runs what it was delivered with")
     _say_whose(answer, path)
