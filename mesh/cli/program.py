@@ -43,8 +43,10 @@ def _sentence(error: BaseException) -> str | None:
     """The one line of an error of the library; None for what is the application's own."""
     from mesh.cli.app import sentence_of  # the command tree, needed only where something is wrong
 
-    of_a_file = isinstance(error, OSError) or (
-        isinstance(error, BaseExceptionGroup)
-        and cast("BaseExceptionGroup[BaseException]", error).subgroup(OSError) is not None
-    )
-    return None if of_a_file else sentence_of(error)
+    return None if _is_of_a_file(error) else sentence_of(error)
+
+
+def _is_of_a_file(error: BaseException) -> bool:
+    if not isinstance(error, BaseExceptionGroup):
+        return isinstance(error, OSError)
+    return cast("BaseExceptionGroup[BaseException]", error).subgroup(OSError) is not None
