@@ -131,6 +131,11 @@ def read_rollout_file(path: Path) -> RolloutFile:
         raise CommandError(
             f"{path} cannot be read: {error.strerror}; expected a rollout in YAML"
         ) from None
+    if b"\0" in data:
+        raise CommandError(
+            f"{path} is no text and looks like an artefact: -f wants a rollout in YAML, and the "
+            "artefact goes with --artifact"
+        )
     try:
         return parse_rollout_file(data, str(path))
     except RolloutFileError as error:
