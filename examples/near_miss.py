@@ -1,9 +1,6 @@
 """Ask the signals for more red when something happens downstream: near_miss.py BOX.toml."""
 
-import contextlib
 import sys
-
-import trio
 
 import mesh
 
@@ -25,5 +22,4 @@ async def main(config: str) -> None:
                 print(f"{seen.value.kind} at {seen.place}: 4 s more red, please", flush=True)
 
 
-with contextlib.suppress(KeyboardInterrupt):
-    trio.run(main, sys.argv[1])
+mesh.run(main, sys.argv[1])  # as trio.run does, and a mistake ends it with one line

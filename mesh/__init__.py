@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mesh.choreography.event import EventError
     from mesh.choreography.event_type import event
     from mesh.choreography.scope import Reach
+    from mesh.cli.program import run
     from mesh.config import ConfigError, NodeConfig, load_config
     from mesh.node import Node, NodeError, Seen, open_node
 
@@ -37,6 +38,7 @@ __all__ = [
     "load_config",
     "metres",
     "open_node",
+    "run",
 ]
 
 _HOMES = {
@@ -50,6 +52,7 @@ _HOMES = {
     "event": "mesh.choreography.event_type",
     "load_config": "mesh.config",
     "open_node": "mesh.node",
+    "run": "mesh.cli.program",
 }
 
 

@@ -31,7 +31,7 @@ from mesh.node.node import NodeError
 from mesh.node.offline import DeskError
 from mesh.node.processes import ProcessFailedError
 
-__all__ = ["app", "run"]
+__all__ = ["app", "run", "sentence_of"]
 
 WRONG_INPUT = 2
 """Exit code of a command that was given something it cannot use."""
@@ -138,16 +138,23 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return answer if isinstance(answer, int) else 0
 
 
+def sentence_of(error: BaseException) -> str | None:
+    """Return the sentence of an error that is told in one; None for what is a bug."""
+    leaves = list(_leaves(error))
+    if not all(isinstance(leaf, _EXPECTED) for leaf in leaves):
+        return None
+    first = leaves[0]
+    if isinstance(first, OSError) and first.strerror:
+        return f"{first.filename or 'the system'}: {first.strerror}"
+    return str(first)
+
+
 def _explain(error: Exception, words: Sequence[str]) -> int:
     leaves = list(_leaves(error))
     if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
         return INTERRUPTED
-    expected = [leaf for leaf in leaves if isinstance(leaf, _EXPECTED)]
-    if expected and len(expected) == len(leaves):
-        first = expected[0]
-        if isinstance(first, OSError) and first.strerror:
-            return _fail(f"{first.filename or 'the system'}: {first.strerror}")
-        return _fail(str(first))
+    if (sentence := sentence_of(error)) is not None:
+        return _fail(sentence)
     if "--verbose" in words:
         traceback.print_exception(error)
     where = traceback.extract_tb(leaves[0].__traceback__)[-1]

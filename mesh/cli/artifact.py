@@ -31,6 +31,7 @@ from inference.artifact import (
 )
 from inference.artifact_text import describe
 from inference.bundle import BUNDLE_SIZE_MAX, MANIFEST_NAME, MEMBERS_MAX, build_bundle
+from inference.errors import MalformedArtifactError
 from inference.onnx import load_model_bytes
 from mesh.cli.options import CommandError
 from mesh.cli.upstream import ONE_FILE, HandedOver, UpstreamError, accept_upstream
@@ -243,6 +244,9 @@ def sign(
 ) -> None:
     """Write the signed artefact: another file, with another digest, and that is rolled out."""
     made = _artifact(file)
+    if made.signature is not None:
+        before = describe(made)["signed_by"]
+        typer.echo(f"{file} is signed already, by {before}; the new one takes its place", err=True)
     signed = sign_artifact(made, _release_key(config, key, unlock))
     path = output or file.with_name(f"{file.stem}.signed{file.suffix}")
     _write_new(path, signed.raw)
@@ -300,7 +304,10 @@ def _text(value: object) -> str:
 
 
 def _artifact(file: Path) -> Artifact:
-    return parse_artifact(_read(file, "an artefact"))
+    try:
+        return parse_artifact(_read(file, "an artefact"))
+    except MalformedArtifactError as error:
+        raise CommandError(f"{file}: {error}") from None
 
 
 def _read(path: Path, what: str) -> bytes:

@@ -28,6 +28,7 @@ from mesh.coordination.models import ModelState
 from mesh.node.founding import AUTHORITY_LISTEN, found_authority, install_invite
 from mesh.node.issuing import ROLES
 from mesh.node.opening import read_invite
+from mesh.orchestration.explain import counted
 
 __all__ = ["app"]
 
@@ -184,7 +185,7 @@ def _report_grant(name: str, value: Mapping[str, object], invite: Invite, path: 
         typer.echo(f"joined both ways with {', '.join(edges)}")
     for other in cast("list[str]", value["skipped"]):
         typer.echo(f"{other} is near; its record is not this key's to change, ask its steward")
-    typer.echo(f"invite: {path} ({len(invite.addresses)} addresses)")
+    typer.echo(f"invite: {path} ({counted(len(invite.addresses), 'address', 'addresses')})")
     if not invite.addresses:
         typer.echo(
             "it names no address: grant again with --address, or its holder will find nobody",

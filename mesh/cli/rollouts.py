@@ -131,6 +131,11 @@ def read_rollout_file(path: Path) -> RolloutFile:
         raise CommandError(
             f"{path} cannot be read: {error.strerror}; expected a rollout in YAML"
         ) from None
+    if b"\0" in data:
+        raise CommandError(
+            f"{path} is no text and looks like an artefact: -f wants a rollout in YAML, and the "
+            "artefact goes with --artifact"
+        )
     try:
         return parse_rollout_file(data, str(path))
     except RolloutFileError as error:
@@ -301,6 +306,9 @@ def explain(
         title = f" {row['title']} ({row['id']}):" if row["title"] else ""
         found = "".join(_found(said) for said in cast("list[Row]", row["said"]))
         typer.echo(f"{row['slot']}:{title} {row['why']}{found}")
+        for over in cast("list[Row]", row["past"]):
+            found = "".join(_found(said) for said in cast("list[Row]", over["said"]))
+            typer.echo(f"  before: {over['title']} ({over['id']}): {over['why']}{found}")
     if not slots:
         typer.echo("no rollout speaks of it: it runs what it was delivered with")
     _say_whose(answer, path)

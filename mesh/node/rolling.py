@@ -148,7 +148,8 @@ class _Desk:
 
     async def rollouts(self, request: Mapping[str, Value]) -> Mapping[str, object]:
         del request
-        return {"rollouts": list_rollouts(await self._view())}
+        view = await self._view()
+        return {"rollouts": list_rollouts(view, self._watch(view))}
 
     async def rollout(self, request: Mapping[str, Value]) -> Mapping[str, object]:
         view = await self._view()

@@ -57,7 +57,7 @@ def _do(found: Displaced, did: str) -> str:
         case Refused.SUPERSEDED_KEY:
             return (
                 f"If that was meant, stop this node; if not, have it granted again: `mesh "
-                f"authority grant {did} --name {name}`"
+                f"authority grant {did} --name {name} --config AUTHORITY.toml`"
             )
         case Refused.REVOKED:
             return (

@@ -19,7 +19,8 @@ from identity.capability import EVERYWHERE, Capability, covers, is_at_or_under, 
 from identity.did import did_from_public
 from mesh.coordination.models import MODEL_PREFIX, ModelState, parse_model
 from mesh.orchestration.blob_tree import Reference, reference_of
-from mesh.orchestration.cohort import encode_names
+from mesh.orchestration.cohort import encode_names, stage_size
+from mesh.orchestration.commanding import percent
 from mesh.orchestration.errors import CannotApplyError
 from mesh.orchestration.intent import Intent, intent_key, is_slot
 from mesh.orchestration.intent_checks import SUPERSEDES_MAX, check_intent
@@ -301,7 +302,7 @@ def _already(view: Standpoint, same: Rollout, names: tuple[str, ...], listing: b
         listing=listing,
         before=same,
         unchanged=True,
-        notes=tuple(notes),
+        notes=(*notes, *_left_out(same.intent)),
     )
 
 
@@ -318,7 +319,17 @@ def _notes(
         if each.intent.artefact == intent.artefact and each.dead is not None
     ]
     notes += [f"recorded as a candidate: {key}" for key, _ in records]
-    return tuple(notes)
+    return (*notes, *_left_out(intent))
+
+
+def _left_out(intent: Intent) -> tuple[str, ...]:
+    """Return how many boxes no stage reaches, where the last one ends below all."""
+    share_ppm = intent.shares_ppm[-1]
+    never = intent.count - stage_size(share_ppm, intent.count)
+    if not never:
+        return ()
+    whole = f"its last stage is {percent(share_ppm)}: {never} of {intent.count} boxes"
+    return (f"{whole} never get it; add a stage of 100 % if they should",)
 
 
 # -------------------------------------------------------------------------------- being heard

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from crdt.standing import Pair
+from identity.capability import is_at_or_under
 from mesh.orchestration.applying import Plan
 from mesh.orchestration.commanding import percent
 from mesh.orchestration.explain import StageBar, explain
@@ -49,8 +50,14 @@ class Watch:
         return cls(sight=Sight(seen=frozenset(names), linked=False))
 
 
-def list_rollouts(view: Standpoint) -> list[Row]:
-    """Return a row for each rollout: those that are live first, then by title and id."""
+def list_rollouts(view: Standpoint, watch: Watch | None = None) -> list[Row]:
+    """Return a row for each rollout: those that are live first, then by title and id.
+
+    Args:
+        view: of whoever is asked.
+        watch: what is seen from there; None for a store that is only read.
+    """
+    seen = watch or Watch.of_store(view)
     every = sorted(
         view.rollouts.by_id.values(),
         key=lambda each: (
@@ -60,7 +67,7 @@ def list_rollouts(view: Standpoint) -> list[Row]:
             each.id,
         ),
     )
-    return [_row(each) for each in every]
+    return [{**_row(each), "state": describe_rollout(each, seen)["state"]} for each in every]
 
 
 def _row(rollout: Rollout) -> Row:
@@ -159,8 +166,16 @@ def describe_box(view: Standpoint, pair: Pair, watch: Watch) -> list[Row]:
 
 def _slot_of_box(view: Standpoint, pair: Pair, slot: str, watch: Watch) -> Row:
     heads = view.rollouts.heads(slot, pair.name)
+    past = [
+        _past(each, pair.name)
+        for each in view.rollouts.by_id.values()
+        if each.dead is not None
+        and each.intent.slot == slot
+        and is_at_or_under(pair.name, each.intent.scope)
+    ]
     if not heads:
-        return {"slot": slot, "title": "", "id": "", "why": "no rollout of it is live", "said": []}
+        none: Row = {"slot": slot, "title": "", "id": "", "said": [], "past": past}
+        return {**none, "why": "no rollout of it is live"}
     rollout = heads[0]
     report = rollout.reports.get(pair.name)
     return {
@@ -169,6 +184,21 @@ def _slot_of_box(view: Standpoint, pair: Pair, slot: str, watch: Watch) -> Row:
         "id": short(rollout.id),
         "why": _why(view, rollout, pair, watch),
         "said": [] if report is None else [_said(rollout, pair.name, report)],
+        "past": past,
+    }
+
+
+def _past(rollout: Rollout, name: str) -> Row:
+    """Return a rollout that is over, and what a box itself reported of it."""
+    report = rollout.reports.get(name)
+    did = "it never began with it"
+    if report is not None:
+        did = f"it {_told(report, verdict_of(report, rollout.intent.gate))}"
+    return {
+        "title": rollout.intent.title,
+        "id": short(rollout.id),
+        "why": f"{rollout.dead}; {did}",
+        "said": [] if report is None else [_said(rollout, name, report)],
     }
 
 

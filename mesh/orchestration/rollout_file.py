@@ -244,7 +244,7 @@ _EXPECTED = {
     "spec.gate.min_reports": "a number from 0 to 1",
     "spec.gate.success": 'a threshold in quotes such as ">= 0.99"',
     "spec.gate.p95_ms": 'a threshold in quotes such as "<= 40"',
-    "spec.gate.map50": 'a threshold in quotes such as ">= 0.80"',
+    "spec.gate.map50": 'a threshold in quotes such as ">= 0.80"; only >= is possible',
     "spec.gate.disagreement": 'a threshold in quotes such as "<= 0.05"',
     "spec.on_partition": "hold or continue",
     "spec.on_failure": "rollback or pause",

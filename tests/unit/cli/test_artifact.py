@@ -134,3 +134,18 @@ def test_a_mistake_is_one_sentence(
     assert outcome.code == 2, outcome.out
     assert said in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_a_raw_model_is_named_with_what_makes_an_artefact_of_it(mesh: Mesh):
+    outcome = mesh("artifact", "sign", MODEL, *CENTRE)
+    assert outcome.code == 2
+    assert f"{MODEL}: begins with" in outcome.err
+    assert "make one with `mesh artifact build`" in outcome.err
+
+
+def test_signing_what_is_signed_is_said(mesh: Mesh):
+    Path("plain.artifact").write_bytes(a_configuration().raw)
+    assert "signed already" not in mesh("artifact", "sign", "plain.artifact", *CENTRE).err
+    again = mesh("artifact", "sign", "plain.signed.artifact", *CENTRE)
+    assert again.code == 0
+    assert "plain.signed.artifact is signed already, by did:key:" in again.err

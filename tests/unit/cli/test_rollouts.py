@@ -295,3 +295,9 @@ def test_a_file_that_is_not_there_or_too_large_is_one_sentence(tmp_path: Path):
     (tmp_path / "large.yaml").write_bytes(b" " * (YAML_SIZE_MAX + 9))
     with pytest.raises(CommandError, match=r"large\.yaml:1:1: .*larger than"):
         read_rollout_file(tmp_path / "large.yaml")
+
+
+def test_an_artefact_where_a_rollout_is_expected_is_recognised(signed: Mesh):
+    outcome = signed("apply", "-f", "limits.artifact", *CENTRE)
+    assert outcome.code == 2
+    assert "limits.artifact is no text and looks like an artefact: -f wants" in outcome.err

@@ -54,7 +54,7 @@ def test_a_swap_reads_as_people_say_it():
         f"north/box-1 was given to other hardware, {new} (epoch 2), by centre (at 2027-01-15 "
         "08:00:00 UTC by its clock); what this key says is refused everywhere. If that was meant, "
         "stop this node; if not, have it granted again: `mesh authority grant "
-        f"{old} --name north/box-1`"
+        f"{old} --name north/box-1 --config AUTHORITY.toml`"
     )
 
 

@@ -1,6 +1,7 @@
 """From a wish to what is signed: what is filled in, what is refused, what follows in a replica."""
 
 from dataclasses import asdict, replace
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -404,6 +405,16 @@ def test_what_is_shown_of_a_rollout(town: Town):
     town.command(now, Verb.ABORT)
     view = town.view()
     assert why(first) == "no rollout of it is live"
+
+    def past(name: str) -> list[str]:
+        (slot,) = describe_box(view, Pair(public(name), name), watch)
+        rows = cast("list[dict[str, object]]", slot["past"])
+        return [f"{row['title']}: {row['why']}" for row in rows]
+
+    title = now.intent.title
+    assert past(first) == [f"{title}: aborted; it runs it (attempt 1)"]
+    assert past(second) == [f"{title}: aborted; it tried it and failed (attempt 1): golden test"]
+    assert past(third) == [f"{title}: aborted; it never began with it"]
     assert describe_rollout(view.rollouts.by_id[rollout.id], watch)["ended"] is True
     assert [row["state"] for row in list_rollouts(view)] == ["aborted"]
 
@@ -554,3 +565,22 @@ def test_a_wish_crosses_whole():
     asked = wish(labels=(("a", "1"), ("b", "2")), on_partition="continue", on_failure="pause")
     assert parse_wish(asked.to_value()) == asked
     assert isinstance(read({**asked.to_value(), "more": 1}), CannotApplyError)
+
+
+def test_a_rollout_that_ends_below_all_says_how_many_never_get_it(town: Town):
+    half = wish(stages=(Stage(500_000), Stage(750_000)))
+    left_out = "its last stage is 75 %: 1 of 4 boxes never get it; add a stage of 100 %"
+    for _ in range(2):  # the second finds it rolled out already
+        assert any(left_out in note for note in town.plan(half).notes)
+        town.apply(half)
+    assert not any("never get it" in note for note in town.plan(wish()).notes)
+
+
+def test_a_list_of_rollouts_and_one_of_them_say_the_same_word(town: Town):
+    rollout = town.apply(wish())
+    for name in view_rank(rollout):
+        town.report(rollout, name, Outcome.GOOD, metrics=Metrics(map50_ppm=900_000))
+    view = town.view()
+    told = describe_rollout(view.rollouts.by_id[rollout.id], Watch.of_store(view))
+    assert told["state"] == "complete"
+    assert [row["state"] for row in list_rollouts(view)] == ["complete"]
