@@ -20,8 +20,6 @@ __all__ = ["Heeding"]
 
 COUNTED_MAX = 64
 """Reasons and models that are counted apart; a box runs a few models."""
-_OF_A_MODEL = (Refused.MODEL_NOT_APPROVED,)
-"""Reasons that depend on the model an event names."""
 
 
 class Heeding:
@@ -59,7 +57,7 @@ class Heeding:
         ).at(self._cores.now)
         if answer.reason is None:
             return
-        model = event.model if answer.reason in _OF_A_MODEL else None
+        model = event.model if answer.reason is Refused.MODEL_NOT_APPROVED else None
         key = (answer.reason, model)
         if key not in self._unheard and len(self._unheard) >= COUNTED_MAX:
             key = (answer.reason, None)

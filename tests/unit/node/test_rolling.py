@@ -59,7 +59,7 @@ async def test_what_a_running_node_sees_is_told(tmp_path: Path):
     asked = wish(artefact=digest).to_value()
     told = await verbs["apply"]({"wish": asked, "artifact": path})
     assert (told["names"], told["slot"], signer.kinds) == (4, "config/limits", ["put"])
-    assert told["intent"].hex().startswith(str(told["id"]))  # pyright: ignore
+    assert told["intent"].hex().startswith(str(told["id"]))
     presence = [(await verbs["explain"]({"box": name}))["presence"] for name in BOXES[:3]]
     assert presence == ["seen", "dark", "unknown"]
     told = (await verbs["rollout"]({"name": "v1.4"}))["rollout"]
