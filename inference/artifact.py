@@ -56,6 +56,7 @@ from inference.upstream import Upstream
 
 __all__ = [
     "ARTIFACT_SIZE_MAX",
+    "MAGIC",
     "Artifact",
     "Canary",
     "Signature",

@@ -24,6 +24,8 @@ Role = Literal["box", "bootstrap", "authority"]
 """What a node is for: a bootstrap peer caches and introduces, an authority only signs more."""
 CONFIG_SIZE_MAX = 64 << 10
 """Largest configuration file read, bytes."""
+_OF_THE_FILE = frozenset({"directory", "file"})
+"""Fields that say where the file is, and stand in none."""
 
 
 class ConfigError(Exception):
@@ -31,7 +33,7 @@ class ConfigError(Exception):
 
 
 class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a node is told about itself; the fields are those of the file."""
+    """What a node is told about itself; the fields are those of the file, and where it is."""
 
     key: str
     unlock: str
@@ -43,6 +45,7 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     role: Role = "box"
     labels: dict[str, str] = {}
     directory: str = ""
+    file: str = ""
 
     def path(self, name: str) -> Path:
         """Return a path of the file, relative to where the file is."""
@@ -64,14 +67,14 @@ def load_config(path: Path) -> NodeConfig:
         raise ConfigError(f"{path} is larger than {CONFIG_SIZE_MAX} bytes: it is no configuration")
     try:
         table = tomllib.loads(data.decode())
-        if "directory" in table:
-            raise ConfigError(f"{path}: unknown key `directory`; move the file instead")
+        for key in _OF_THE_FILE & table.keys():
+            raise ConfigError(f"{path}: unknown key `{key}`; move the file instead")
         config = msgspec.convert(table, NodeConfig)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} is no TOML: {error}") from None
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}") from None
-    return msgspec.structs.replace(config, directory=str(path.parent))
+    return msgspec.structs.replace(config, directory=str(path.parent), file=str(path))
 
 
 def render_config(config: NodeConfig) -> str:
@@ -79,7 +82,7 @@ def render_config(config: NodeConfig) -> str:
     lines: list[str] = []
     for field in msgspec.structs.fields(config):
         value = getattr(config, field.name)
-        if field.name == "directory" or (value == field.default and field.name != "listen"):
+        if field.name in _OF_THE_FILE or (value == field.default and field.name != "listen"):
             continue
         if isinstance(value, tuple):
             quoted = ", ".join(_quote(text) for text in cast("tuple[str, ...]", value))

@@ -26,6 +26,7 @@ REPORT = "mesh/orchestration/report.py"
 WISH = "mesh/orchestration/wish.py"
 SIGHT = "mesh/orchestration/sight.py"
 APPLYING = "mesh/orchestration/applying.py"
+RELEASING = "mesh/orchestration/releasing.py"
 COMMANDING = "mesh/orchestration/commanding.py"
 
 
@@ -523,7 +524,7 @@ PLANS = (
     _mutant(
         "unsigned is released",
         "an artefact that nobody signed is rolled out",
-        APPLYING,
+        RELEASING,
         "    if release.released_by is None:\n",
         "    if False:\n",
         (ASKED,),
@@ -531,10 +532,18 @@ PLANS = (
     _mutant(
         "anybody releases",
         "an artefact is rolled out whoever signed it",
-        APPLYING,
+        RELEASING,
         "    if not may_release(view, release.released_by):\n",
         "    if False:\n",
         (ASKED,),
+    ),
+    _mutant(
+        "unreleased is approved",
+        "a model is approved whoever signed its artefact, or nobody",
+        "mesh/node/approving.py",
+        "    if state in _BRINGING:\n",
+        "    if False:\n",
+        ("tests/unit/cli/test_approving.py",),
     ),
     _mutant(
         "intent before its record",

@@ -1,9 +1,11 @@
 """`mesh artifact`: build, sign and show what is rolled out.
 
-The three commands work on files alone: no node, no network. `build` turns a model, an agent's
-folder or a configuration into an artefact, and takes it only with its vendor's signature where one
-is asked for; `sign` writes the artefact that may be rolled out; `show` says what is in one, and
-whether a given key released it.
+`build` turns a model, an agent's folder or a configuration into an artefact, and takes it only with
+its vendor's signature where one is asked for; `sign` writes the artefact that may be rolled out;
+`show` says what is in one, and whether a given key released it. They work on files and need no
+network. Who may release is known to a fleet alone, so `sign` asks the node that runs with a
+configuration, or its store, and says so where the key may not, or where nobody could be asked: the
+artefact is written all the same, for a key may be granted that later.
 """
 
 import importlib
@@ -14,9 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Annotated, cast
 
+import trio
 import typer
 
+from crdt.errors import CrdtError
 from identity.did import public_from_did
+from identity.errors import IdentityError
 from identity.keys import SecretKey
 from identity.keystore import load_key, read_unlock_file
 from inference.artifact import (
@@ -33,9 +38,11 @@ from inference.artifact_text import describe
 from inference.bundle import BUNDLE_SIZE_MAX, MANIFEST_NAME, MEMBERS_MAX, build_bundle
 from inference.errors import MalformedArtifactError
 from inference.onnx import load_model_bytes
+from mesh.cli.asking import ask_or_serve
 from mesh.cli.options import CommandError
 from mesh.cli.upstream import ONE_FILE, HandedOver, UpstreamError, accept_upstream
 from mesh.config import load_config
+from mesh.node.control import ControlError
 from mesh.node.opening import load_secret
 
 __all__ = ["app", "build", "show", "sign"]
@@ -241,17 +248,49 @@ def sign(
     key: Annotated[Path | None, typer.Option(help="Or a release key's file.")] = None,
     unlock: Annotated[Path | None, typer.Option(help="The unlock file of --key.")] = None,
     output: Annotated[Path | None, typer.Option("-o", help="FILE with .signed added.")] = None,
+    fleet: Annotated[
+        Path | None,
+        typer.Option(help="A configuration in the fleet that knows whether --key may release."),
+    ] = None,
 ) -> None:
     """Write the signed artefact: another file, with another digest, and that is rolled out."""
     made = _artifact(file)
     if made.signature is not None:
         before = describe(made)["signed_by"]
         typer.echo(f"{file} is signed already, by {before}; the new one takes its place", err=True)
-    signed = sign_artifact(made, _release_key(config, key, unlock))
+    secret = _release_key(config, key, unlock)
+    signed = sign_artifact(made, secret)
     path = output or file.with_name(f"{file.stem}.signed{file.suffix}")
+    _refuse_existing(path)
+    doubt = _doubt_of(secret.public, fleet or config)
     _write_new(path, signed.raw)
     typer.echo(f"{path}: sha256:{signed.digest.hex()}")
-    typer.echo(f"signed by {describe(signed)['signed_by']}; roll out this file")
+    next_step = "" if doubt else "; roll out this file"
+    typer.echo(f"signed by {describe(signed)['signed_by']}{next_step}")
+    if doubt:
+        typer.echo(doubt, err=True)
+
+
+def _doubt_of(key: bytes, config: Path | None) -> str:
+    """Return what is to be known of a key that signs; "" if its fleet lets it release.
+
+    Args:
+        key: that signs, 32 bytes.
+        config: whose fleet is asked; None where none was named.
+
+    Raises:
+        ConfigError: that is no configuration.
+    """
+    unknown = "whether a fleet lets this key release is not known here"
+    if config is None:
+        return f"{unknown}: name a configuration in it with --fleet"
+    if not load_config(config).invite:
+        return f"{unknown}: {config} is in no fleet yet; name another configuration with --fleet"
+    try:
+        answer = trio.run(ask_or_serve, config, {"do": "releaser", "key": key})
+    except (ControlError, CrdtError, IdentityError) as error:
+        return f"{unknown} ({error})"
+    return str(answer.value["doubt"])
 
 
 def _release_key(config: Path | None, key: Path | None, unlock: Path | None) -> SecretKey:

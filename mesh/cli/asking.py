@@ -14,6 +14,7 @@ from crdt.standing import Pair
 from identity.encoding import Value
 from mesh.config import NodeConfig, load_config
 from mesh.coordination.displaced import displaced
+from mesh.node.approving import approving_verbs
 from mesh.node.control import NoConsoleError, Verb, ask
 from mesh.node.founding import dialable
 from mesh.node.issuing import issuing_verbs
@@ -81,4 +82,5 @@ def _desk_verbs(desk: Desk, config: NodeConfig) -> dict[str, Verb]:
 
     signer = _DeskSigner(desk, config)
     shelf = DiskShelf(shelf_folder(config))
-    return {"nodes": nodes, **issuing_verbs(signer), **rollout_verbs(signer, shelf)}
+    issuing = {**issuing_verbs(signer), **approving_verbs(signer, shelf)}
+    return {"nodes": nodes, **issuing, **rollout_verbs(signer, shelf)}

@@ -13,6 +13,7 @@ from identity.invite import Invite, parse_invite
 from identity.keystore import create_private_file
 from mesh.cli.asking import Answer, ask_or_serve
 from mesh.cli.options import (
+    DIGEST_PREFIX,
     CommandError,
     parse_address,
     parse_area,
@@ -234,6 +235,7 @@ def approve_model(
             "state": state,
             "events": parse_events(events),
             "area": parse_area(area),
+            "file": None if model.startswith(DIGEST_PREFIX) else str(Path(model).absolute()),
         },
     )
     _say_who(answer, config)
@@ -241,6 +243,8 @@ def approve_model(
     replaced = answer.value.get("replaced")
     if isinstance(replaced, bytes):
         typer.echo(f"before: sha256:{replaced.hex()}; boxes that still run it are refused now")
+    for note in cast("list[str]", answer.value.get("notes") or []):
+        typer.echo(note, err=True)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from identity.keys import is_valid_point, peer_id, public_from_peer_id
 from mesh.choreography.cells import cell_from_text
 
 __all__ = [
+    "DIGEST_PREFIX",
     "CommandError",
     "parse_address",
     "parse_area",
@@ -25,6 +26,8 @@ __all__ = [
 MODEL_SIZE_MAX = 1 << 30
 """Largest model file read, bytes."""
 PORT_MAX = 65_535
+DIGEST_PREFIX = "sha256:"
+"""How a model is named by its digest, and not by a file."""
 
 _LISTEN = re.compile(r"/ip4/(\d{1,3}\.){3}\d{1,3}/tcp/(\d{1,5})")
 _DIAL = re.compile(r"/(?:ip4|ip6|dns|dns4|dns6)/[^/\s]+/tcp/(\d{1,5})(?:/p2p/([^/\s]+))?")
@@ -114,7 +117,7 @@ def parse_model(text: str) -> bytes:
     match = _DIGEST.fullmatch(text)
     if match is not None:
         return bytes.fromhex(match[1])
-    if text.startswith("sha256:"):
+    if text.startswith(DIGEST_PREFIX):
         raise CommandError(f"{text!r:.80}: expected sha256: and 64 lower-case hexadecimal digits")
     total, read = hashlib.sha256(), 0
     try:

@@ -235,10 +235,7 @@ class _Network:
                 raise AddressError(f"cannot listen on {text!r}: expected /ip4/…/tcp/…")
             if not await self.swarm.listen(address):
                 reason = self.transport.failures.get(str(address), "unknown reason")
-                raise ListenError(
-                    f"cannot listen on {text}: {reason}; choose another address "
-                    "in `listen` of its configuration"
-                )
+                raise ListenError(f"cannot listen on {text}: {reason}; choose another address")
 
     def __repr__(self) -> str:
         return f"<network {peer_id(self.public)} {self.statistics()}>"

@@ -6,6 +6,7 @@ from crdt.entry import Entry, Lane
 from crdt.replica import Replica
 from identity.encoding import Value
 from mesh.mind import Mind
+from mesh.node.approving import approving_verbs
 from mesh.node.clock_doubts import HeardClock
 from mesh.node.control import Verb
 from mesh.node.issuing import issuing_verbs
@@ -71,13 +72,15 @@ def node_verbs(node: Node) -> dict[str, Verb]:
         return {"me": node.name, "counters": node.statistics().counters()}
 
     signer = _NodeSigner(node)
+    shelf = NodeShelf(node.shell.applying)
     rolling = rollout_verbs(
         signer,
-        NodeShelf(node.shell.applying),
+        shelf,
         lambda: _watch(node.mind),
         hear_clock=lambda: _heard_clock(node.mind),
     )
-    return {"nodes": nodes, "counters": counters, **issuing_verbs(signer), **rolling}
+    issuing = {**issuing_verbs(signer), **approving_verbs(signer, shelf)}
+    return {"nodes": nodes, "counters": counters, **issuing, **rolling}
 
 
 def _heard_clock(mind: Mind) -> HeardClock:

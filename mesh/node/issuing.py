@@ -1,4 +1,4 @@
-"""What an authority signs on a person's word: grants, revocations, approved models.
+"""What an authority signs on a person's word: grants and revocations; models are `approving`.
 
 The same requests are served by the console of a running node and by a desk without a network: both
 are a `Signer`, a view and something that writes. A request and its answer are maps, as the console
@@ -11,17 +11,13 @@ places around it, and, where the name is held already, the list of the keys that
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from crdt.entry import Lane
 from crdt.replica import Replica
 from crdt.standing import Pair, Standing
 from identity.capability import (
-    EVERYWHERE,
     Capability,
     covers,
-    is_cell,
-    is_event_pattern,
     is_name,
 )
 from identity.did import did_from_public
@@ -38,15 +34,13 @@ from mesh.coordination.enrolment import (
     revocation_body,
     steward_role,
 )
-from mesh.coordination.models import MODEL_PREFIX, ModelState, parse_model
+from mesh.node.asked import EVENTS_DEFAULT, area_in, capability_text, patterns_in
 from mesh.node.control import ControlError, Verb
 from mesh.node.placing import cell_of, put_place
-from mesh.node.signer import Signer, able, invite_for, put_body
+from mesh.node.signer import Signer, able, invite_for
 
 __all__ = ["ROLES", "issuing_verbs"]
 
-EVENTS_DEFAULT = ("traffic.*",)
-"""What a box may publish where nothing else was asked for."""
 ROLES = {"box": 3, "steward": 2, "bootstrap": 3}
 """The roles that can be granted, and their strata."""
 _LATITUDE_E6_MAX, _LONGITUDE_E6_MAX = 90_000_000, 180_000_000
@@ -55,13 +49,12 @@ Body = dict[str, object]
 
 
 def issuing_verbs(signer: Signer) -> dict[str, Verb]:
-    """Return the verbs grant, revoke and approve, served by a signer.
+    """Return the verbs grant and revoke, served by a signer.
 
     The requests:
 
         {do: "grant", key, name, role, events?, area?, position?: [lat_e6, lon_e6], edges?: bool}
         {do: "revoke", name, mode: "compromise" | "retire"}
-        {do: "approve", name, digest, state, events, area}
 
     The answer to a grant holds the invite and what it replaces; see `mesh.cli.authority` for what
     people are shown. A request that would not count raises ControlError.
@@ -73,10 +66,7 @@ def issuing_verbs(signer: Signer) -> dict[str, Verb]:
     async def revoke(request: Mapping[str, Value]) -> Mapping[str, object]:
         return await _revoke(signer, request)
 
-    async def approve(request: Mapping[str, Value]) -> Mapping[str, object]:
-        return await _approve(signer, request)
-
-    return {"grant": grant, "revoke": revoke, "approve": approve}
+    return {"grant": grant, "revoke": revoke}
 
 
 # ------------------------------------------------------------------------------- what is asked
@@ -117,29 +107,11 @@ def _wish(request: Mapping[str, Value]) -> _Wish:
         key,
         name,
         str(role),
-        _patterns(request.get("events")),
-        _area(request.get("area")),
+        patterns_in(request.get("events")),
+        area_in(request.get("area")),
         at,
         request.get("edges", True) is True,
     )
-
-
-def _patterns(value: Value) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    items = value if isinstance(value, list) else [value]
-    for item in items:
-        if not isinstance(item, str) or not is_event_pattern(item):
-            raise ControlError(f"events {item!r:.60}: expected patterns such as traffic.* or *")
-    return tuple(cast("list[str]", items))
-
-
-def _area(value: Value) -> str | tuple[bytes, ...] | None:
-    if value is None or value == EVERYWHERE:
-        return cast("str | None", value)
-    if not isinstance(value, list) or not all(isinstance(c, bytes) and is_cell(c) for c in value):
-        raise ControlError("area: expected * or a list of H3 cells")
-    return tuple(sorted(set(cast("list[bytes]", value))))
 
 
 # ------------------------------------------------------------------------------------ granting
@@ -241,19 +213,9 @@ def _check_covered(issuers: Sequence[Standing], capabilities: Sequence[Capabilit
     for capability in capabilities:
         if not any(covers(held, capability) for i in issuers for held in i.capabilities):
             raise ControlError(
-                f"this key may not pass on `{_text(capability)}`: it does not hold as much itself"
+                f"this key may not pass on `{capability_text(capability)}`: it does not hold as "
+                "much itself"
             )
-
-
-def _text(capability: Capability) -> str:
-    words = [capability.verb, capability.names]
-    if capability.events:
-        words.append(",".join(capability.events))
-    if capability.area is not None:
-        words.append(
-            "everywhere" if capability.area == EVERYWHERE else f"{len(capability.area)} cells"
-        )
-    return " ".join(words)
 
 
 def _outside(replica: Replica, key: bytes) -> list[str]:
@@ -272,7 +234,7 @@ def _outside(replica: Replica, key: bytes) -> list[str]:
     return [f"{entry.kind} {entry.id.hex()[:12]} (seq {entry.seq})" for entry in left]
 
 
-# ------------------------------------------------------------------------- revoking, approving
+# ------------------------------------------------------------------------------------ revoking
 
 
 async def _revoke(signer: Signer, request: Mapping[str, Value]) -> Mapping[str, object]:
@@ -304,48 +266,3 @@ async def _revoke(signer: Signer, request: Mapping[str, Value]) -> Mapping[str, 
             {"did": did_from_public(standing.pair.key), "kept": kept, "outside": outside}
         )
     return {"revoked": revoked}
-
-
-async def _approve(signer: Signer, request: Mapping[str, Value]) -> Mapping[str, object]:
-    name, digest, state = request.get("name"), request.get("digest"), request.get("state")
-    if not isinstance(name, str) or not is_name(name):
-        raise ControlError(f"name {name!r:.60}: expected a model's name such as detector")
-    if not isinstance(digest, bytes) or len(digest) != 32:
-        raise ControlError("digest: expected the SHA-256 of a model file, 32 bytes")
-    if state not in tuple(ModelState):
-        raise ControlError(f"state {state!r:.20}: expected one of {', '.join(ModelState)}")
-    events = _patterns(request.get("events")) or EVENTS_DEFAULT
-    area = _area(request.get("area")) or EVERYWHERE
-    wanted = Capability(verb="approve", names=name, events=events, area=area)
-    issuers = able(signer, "approve", name)
-    if not any(covers(held, wanted) for i in issuers for held in i.capabilities):
-        raise ControlError(f"this key may not `{_text(wanted)}`: it does not hold as much itself")
-    key = f"model/{name}"
-    before = signer.replica.registers.get(key)
-    value = {
-        "digest": digest,
-        "state": str(state),
-        "events": list(events),
-        "area": area if isinstance(area, str) else list(area),
-    }
-    await signer.write("put", put_body(signer.replica, key, value))
-    await _carry_along(signer, name, digest, str(state))
-    replaced = before.value if before is not None else None
-    old = cast("Mapping[str, object]", replaced).get("digest") if replaced else None
-    return {"replaced": old if old != digest else None}
-
-
-async def _carry_along(signer: Signer, name: str, digest: bytes, state: str) -> None:
-    """Give the records below a model's name that hold the same digest the same state.
-
-    A rollout records its candidate there; the most restrictive record of a digest decides, so a
-    candidate that is approved under the name alone would stay a candidate.
-    """
-    below = f"{MODEL_PREFIX}{name}/"
-    for key, register in sorted(signer.replica.registers.items()):
-        record = parse_model(register.value) if key.startswith(below) else None
-        if record is None or record.digest != digest or str(record.state) == state:
-            continue
-        area = record.area if isinstance(record.area, str) else list(record.area)
-        value = {"digest": digest, "state": state, "events": list(record.events), "area": area}
-        await signer.write("put", put_body(signer.replica, key, value))

@@ -3,7 +3,7 @@
 import os
 import random
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import trio
@@ -20,7 +20,8 @@ from mesh.config import ConfigError, NodeConfig, load_config
 from mesh.mind import MindConfig
 from mesh.mind.assembly import assemble
 from mesh.net.dial_plan import DialPlan
-from mesh.net.streams import OpenNetwork
+from mesh.net.errors import AddressError, ListenError
+from mesh.net.streams import Network, OpenNetwork
 from mesh.node.applying import Applying
 from mesh.node.console import node_verbs
 from mesh.node.control import serve_control, socket_path
@@ -126,6 +127,20 @@ async def open_node(path: str | Path) -> AsyncGenerator[Node]:
 
 
 @asynccontextmanager
+async def _listening(
+    config: NodeConfig, opened: AbstractAsyncContextManager[Network]
+) -> AsyncGenerator[Network]:
+    """Open a network; an address that cannot be listened on is told with who asked for it."""
+    async with AsyncExitStack() as stack:
+        try:
+            network = await stack.enter_async_context(opened)
+        except (AddressError, ListenError) as error:
+            where = f" of {config.file}" if config.file else " of its configuration"
+            raise type(error)(f"{error}; it stands in `listen`{where}") from None
+        yield network
+
+
+@asynccontextmanager
 async def open_prepared_node(
     config: NodeConfig,
     secret: SecretKey,
@@ -172,7 +187,9 @@ async def open_prepared_node(
             applying = Applying(config.path(f"{config.store}.d"), rng)
         shell = Shell(mind, store, DialPlan(rng, degree_max=DEGREE_MAX), applying)
         async with (
-            open_network(secret, tuple(config.listen), shell.handlers()) as network,
+            _listening(
+                config, open_network(secret, tuple(config.listen), shell.handlers())
+            ) as network,
             trio.open_nursery() as nursery,
         ):
             await nursery.start(shell.run, network, nursery)

@@ -8,21 +8,19 @@ the record that lets boxes hear a candidate before the intent that makes them ru
 
 import secrets
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import trio
 
 from crdt.standing import Pair
 from identity.encoding import Value
-from inference.errors import InferenceError
+from mesh.node.artefacts_asked import read_artifact, release_in, view_of
 from mesh.node.blobstore_errors import BlobStoreError
 from mesh.node.clock_doubts import ALONE, HeardClock, doubt_of
 from mesh.node.control import ControlError, Verb
 from mesh.node.shelf import Shelf
 from mesh.node.shell import read_clocks
 from mesh.node.signer import Signer, put_body, signed_last
-from mesh.orchestration.applying import Plan, Release, plan_rollout
-from mesh.orchestration.blob_tree import SIZE_MAX, reference_of
+from mesh.orchestration.applying import Plan, plan_rollout
 from mesh.orchestration.command import Verb as CommandVerb
 from mesh.orchestration.command import command_key
 from mesh.orchestration.commanding import plan_command
@@ -35,8 +33,7 @@ from mesh.orchestration.describing import (
 )
 from mesh.orchestration.errors import CannotApplyError, OrchestrationError
 from mesh.orchestration.intent import NONCE_SIZE
-from mesh.orchestration.records import intent_in
-from mesh.orchestration.standpoint import Standpoint, find_rollout, lists_held, short
+from mesh.orchestration.standpoint import Standpoint, find_rollout, short
 from mesh.orchestration.wish import parse_wish
 
 __all__ = ["rollout_verbs"]
@@ -101,15 +98,7 @@ class _Desk:
         self._hear_clock = hear_clock
 
     async def _view(self) -> Standpoint:
-        replica = self._signer.replica
-        wanted = {
-            intent.cohort: None
-            for key, register in replica.registers.items()
-            if (intent := intent_in(key, register)) is not None
-        }
-        held = {digest: await self._shelf.load(digest) for digest in wanted}
-        lists = lists_held(replica.registers, held.get)
-        return Standpoint.of(replica, self._signer.public, lists)
+        return await view_of(self._signer, self._shelf)
 
     def _watch(self, view: Standpoint) -> Watch:
         return self._look() or Watch.of_store(view)
@@ -130,9 +119,10 @@ class _Desk:
         wish, dry = parse_wish(request.get("wish")), request.get("dry") is True
         doubts = self._clock_notes(signs=not dry)
         path = request.get("artifact")
-        data = await _read(path) if path is not None else await self._shelf.load(wish.artefact)
+        given = path is not None
+        data = await (read_artifact(path) if given else self._shelf.load(wish.artefact))
         view = await self._view()
-        release = None if data is None else await trio.to_thread.run_sync(_release, data, path)
+        release = None if data is None else await trio.to_thread.run_sync(release_in, data, path)
         plan = plan_rollout(view, wish, release, secrets.token_bytes(NONCE_SIZE))
         if not dry and not plan.unchanged:
             if data is not None and path is not None:
@@ -233,45 +223,3 @@ def _planned(view: Standpoint, plan: Plan, doubts: list[str]) -> Mapping[str, ob
         "changes": describe_change(view, plan),
         "notes": [*doubts, *plan.notes],
     }
-
-
-async def _read(path: Value) -> bytes:
-    """Return the artefact in a file of this machine.
-
-    Raises:
-        ControlError: it cannot be read.
-    """
-    file = Path(str(path))
-    try:
-        if file.stat().st_size > SIZE_MAX:
-            raise ControlError(f"{file} is larger than {SIZE_MAX >> 20} MiB")
-        return await trio.Path(file).read_bytes()
-    except OSError as error:
-        raise ControlError(
-            f"{file} cannot be read: {error.strerror or error}; expected an artefact"
-        ) from None
-
-
-def _release(data: bytes, path: Value) -> Release:
-    """Return what is known of an artefact.
-
-    Raises:
-        ControlError: it is none, or its signature is wrong; the message names the file.
-        InvalidReferenceError: it is too large to be fetched.
-    """
-    from inference.artifact import check_signature, parse_artifact  # loads numpy: when needed
-
-    try:
-        artifact = parse_artifact(data)
-        held = artifact.signature
-        released_by = None if held is None else check_signature(artifact, [held.key]).key
-    except InferenceError as error:
-        named = "the artefact in the store" if path is None else path
-        raise ControlError(f"{named}: {error}") from None
-    return Release(
-        reference=reference_of(artifact.raw),
-        kind=str(artifact.manifest.kind),
-        name=artifact.manifest.name,
-        version=artifact.manifest.version,
-        released_by=released_by,
-    )

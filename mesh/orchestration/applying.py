@@ -16,44 +16,24 @@ from dataclasses import dataclass, replace
 
 from crdt.registers import Register
 from identity.capability import EVERYWHERE, Capability, covers, is_at_or_under, is_name
-from identity.did import did_from_public
 from mesh.coordination.models import MODEL_PREFIX, ModelState, parse_model
-from mesh.orchestration.blob_tree import Reference, reference_of
+from mesh.orchestration.approving import DIGEST_SHOWN
+from mesh.orchestration.blob_tree import reference_of
 from mesh.orchestration.cohort import encode_names, stage_size
 from mesh.orchestration.commanding import percent
 from mesh.orchestration.errors import CannotApplyError
 from mesh.orchestration.intent import Intent, intent_key, is_slot
 from mesh.orchestration.intent_checks import SUPERSEDES_MAX, check_intent
 from mesh.orchestration.labels import labels_of
+from mesh.orchestration.releasing import Release, check_released
 from mesh.orchestration.rollouts import Rollout
 from mesh.orchestration.standpoint import Standpoint, reach, short, signers
 from mesh.orchestration.wish import Wish
 
-__all__ = ["Plan", "Release", "candidate_key", "may_release", "plan_rollout"]
+__all__ = ["Plan", "candidate_key", "plan_rollout"]
 
 CANDIDATE_EVENTS = ("traffic.*",)
 """Which events a candidate may stand behind where no model of its slot is on record."""
-DIGEST_SHOWN = 16
-"""Hexadecimal digits of a digest in the key of its record."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """An artefact that is at hand.
-
-    Attributes:
-        reference: its bytes, as a whole and chunk by chunk.
-        kind: what it says it is: model, agent or config.
-        name: of its family.
-        version: for people.
-        released_by: the key whose good signature it carries, 32 bytes, or None.
-    """
-
-    reference: Reference
-    kind: str
-    name: str
-    version: str
-    released_by: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,15 +118,6 @@ def plan_rollout(view: Standpoint, wish: Wish, release: Release | None, nonce: b
     )
 
 
-def may_release(view: Standpoint, key: bytes) -> bool:
-    """Whether what a key signed may be rolled out: a current pair of it may `approve`."""
-    standings = (view.authority.standings[pair] for pair in view.authority.pairs_of(key))
-    return any(
-        standing.current and any(held.verb == "approve" for held in standing.capabilities)
-        for standing in standings
-    )
-
-
 # --------------------------------------------------------------------------------- the artefact
 
 
@@ -168,18 +139,7 @@ def _checked(view: Standpoint, wish: Wish, release: Release | None) -> Release:
             f"the artefact given is sha256:{release.reference.digest.hex()} and spec.artifact is "
             f"{named}: correct the one or the other; `mesh artifact sign` prints the digest to use"
         )
-    label = f"{release.name} {release.version}"
-    if release.released_by is None:
-        raise CannotApplyError(
-            f"{label} is unsigned: run `mesh artifact sign FILE --config AUTHORITY.toml`, and roll "
-            "out the file that it writes, which has another digest"
-        )
-    if not may_release(view, release.released_by):
-        raise CannotApplyError(
-            f"{label} is signed by {did_from_public(release.released_by)}, which may not approve "
-            "in this fleet: expected the key of an authority; sign it again with "
-            "`mesh artifact sign FILE --config AUTHORITY.toml`"
-        )
+    check_released(view, release)
     return release
 
 

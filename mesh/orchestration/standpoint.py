@@ -20,6 +20,7 @@ from mesh.orchestration.rollouts import Rollout, Rollouts, fold_rollouts
 
 __all__ = [
     "BOX_STRATUM",
+    "LISTED_MAX",
     "Standpoint",
     "find_rollout",
     "lists_held",

@@ -86,6 +86,7 @@ async def test_a_port_in_use_and_a_node_that_runs_already_cost_one_line(tmp_path
         await mesh(tmp_path, "authority", "init", "fleet", "--listen", listen)
         said = await mesh(tmp_path, "authority", "run", "fleet/authority.toml", code=2)
         assert said.startswith(f"mesh: cannot listen on {listen}")
+        assert "it stands in `listen` of fleet/authority.toml" in said
         assert said.count("\n") == 1
     async with running(tmp_path, "authority", "run", "fleet/authority.toml") as centre:
         await centre.says("Ctrl-C ends it")

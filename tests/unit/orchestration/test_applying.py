@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from crdt.entry import Lane
 from crdt.standing import Pair
-from mesh.orchestration.applying import candidate_key, may_release, plan_rollout
+from mesh.orchestration.applying import candidate_key, plan_rollout
 from mesh.orchestration.blob_tree import reference_of
 from mesh.orchestration.cohort import parse_names
 from mesh.orchestration.command import FORGIVEN_MAX, Verb
@@ -24,6 +24,7 @@ from mesh.orchestration.describing import (
 from mesh.orchestration.errors import CannotApplyError, InvalidIntentError
 from mesh.orchestration.intent import Stage
 from mesh.orchestration.intent_checks import SUPERSEDES_MAX
+from mesh.orchestration.releasing import may_release
 from mesh.orchestration.report import Metrics, Outcome
 from mesh.orchestration.sight import Sight
 from mesh.orchestration.standpoint import find_rollout, lists_held, reach

@@ -5,12 +5,13 @@ from hashlib import sha256
 
 from crdt.entry import Entry, Lane
 from crdt.replica import Offer, Replica
-from mesh.orchestration.applying import Plan, Release, plan_rollout
+from mesh.orchestration.applying import Plan, plan_rollout
 from mesh.orchestration.blob_tree import reference_of
 from mesh.orchestration.command import Verb, command_key
 from mesh.orchestration.commanding import plan_command
 from mesh.orchestration.halt import Halt
 from mesh.orchestration.intent import Gate, Stage
+from mesh.orchestration.releasing import Release
 from mesh.orchestration.report import Outcome, Report, report_value, seal_report
 from mesh.orchestration.rollouts import Rollout
 from mesh.orchestration.sight import Sight
