@@ -10,26 +10,25 @@ What a void entry says is never dispatched: that is how a cut takes decisions wi
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import cast
 
-from crdt.bodies import STRATUM_MAX, Grant, Pin, Place, Put, Revocation, ascending
+from crdt.bodies import STRATUM_MAX, Grant, Pin, Put, Revocation, ascending
 from crdt.cuts import EffectiveCut, join_cuts, resolve_cut
 from crdt.entry import Entry, FeedId, Lane
-from crdt.evidence import PinRuling, rule_on_pins
-from crdt.feed import Feed, Line
-from crdt.index import EntryIndex
+from crdt.evidence import rule_on_pins
+from crdt.feed import Line
+from crdt.holders import ROOT_STRATUM, Claim, Holder
+from crdt.index import PRUNED_LANES, EntryIndex
 from crdt.kinds import KEY_RULES, KINDS, Body, KeyRule, Kinds, rule_for_key
 from crdt.quota import limit_for, run_of
 from crdt.standing import ROOT_PAIR, Authority, Pair, RootHead, Ruling, Standing
-from identity.capability import Capability, covers, is_at_or_under, permits
+from identity.capability import is_at_or_under
 from identity.encoding import Value
 from identity.genesis import Genesis, RootStatement
 
 __all__ = ["epoch_bound", "fold_authority", "settle"]
 
-ROOT_STRATUM = 0
 EPOCH_BITS = 48
 EPOCH_BITS_PER_STRATUM = 6
 """Each stratum writes epochs below a sixty-fourth of what the one above it can write."""
@@ -77,85 +76,18 @@ def epoch_bound(stratum: int) -> int:
     return 1 << (EPOCH_BITS - EPOCH_BITS_PER_STRATUM * stratum)
 
 
-@dataclass(slots=True, eq=False)
-class _Holder:
-    """One granted pair while the fold runs; the root is one too."""
-
-    pair: Pair
-    stratum: int
-    epoch: int = 0
-    capabilities: tuple[Capability, ...] = ()
-    grants: list[Grant] = field(default_factory=list[Grant])
-    cuts: list[EffectiveCut] = field(default_factory=list[EffectiveCut])
-    pins: dict[FeedId, PinRuling] = field(default_factory=dict[FeedId, PinRuling])
-    named: list[Place] = field(default_factory=list[Place])
-    winning: bool = True
-    contested: bool = False
-    revoked: bool = False
-    undecided: bool = False
-
-    def may(self, verb: str, name: str) -> bool:
-        if self.stratum == ROOT_STRATUM:
-            return True
-        return any(permits(held, verb=verb, name=name) for held in self.capabilities)
-
-    def holds(self, wanted: Capability) -> bool:
-        """Whether a single capability of it covers another."""
-        if self.stratum == ROOT_STRATUM:
-            return True
-        verb = wanted.verb
-        return any(held.verb == verb and covers(held, wanted) for held in self.capabilities)
-
-    def voids(self, entry: Entry, evidence: tuple[Entry, Entry] | None) -> bool:
-        """Rule 5: whether evidence in the feed of a linked AUTH entry takes it from this pair."""
-        if evidence is None or entry.seq < evidence[0].seq:
-            return False
-        pin = self.pins.get(entry.feed)
-        return pin is None or not pin.exempt.holds(entry)
-
-    def is_open(self, feed: Feed, pinned_before: bool) -> bool:
-        """Rule 5: whether evidence in a feed of the key waits for a decision.
-
-        Where a snapshot superseded the pinned entry, its pin still settles what it superseded too.
-        """
-        pin = self.pins.get(feed.id)
-        if pin is not None:
-            return bool(pin.fork)
-        return feed.live_evidence() is not None or not pinned_before
-
-    def is_pinned(self, entry: Entry) -> bool:
-        pin = self.pins.get(entry.feed)
-        return pin is not None and pin.named.holds(entry)
-
-
-@dataclass(slots=True, eq=False)
-class _Claim:
-    """A grant that counts, and the pairs of its author under which it does."""
-
-    grant: Grant
-    issuers: list[_Holder]
-
-    def passed(self) -> tuple[Capability, ...]:
-        """Return those of its capabilities that a single one of one issuer covers, ascending."""
-        return tuple(
-            wanted
-            for wanted in self.grant.capabilities
-            if any(issuer.holds(wanted) for issuer in self.issuers)
-        )
-
-
 class _Fold:
     """The working state: what settled strata said about those still open."""
 
     def __init__(self, index: EntryIndex, rules: Sequence[KeyRule]) -> None:
         self.index = index
         self.rules = rules
-        self.root = _Holder(ROOT_PAIR, ROOT_STRATUM)
-        self.holders: dict[Pair, _Holder] = {}
+        self.root = Holder(ROOT_PAIR, ROOT_STRATUM)
+        self.holders: dict[Pair, Holder] = {}
         self.names: dict[str, int] = {}
-        self.claims: dict[int, dict[bytes, _Claim]] = {s: {} for s in range(1, STRATUM_MAX + 1)}
+        self.claims: dict[int, dict[bytes, Claim]] = {s: {} for s in range(1, STRATUM_MAX + 1)}
         self.revocations: dict[bytes, list[Revocation]] = {}
-        self.pins: dict[bytes, list[tuple[_Holder, Pin]]] = {}
+        self.pins: dict[bytes, list[tuple[Holder, Pin]]] = {}
         self.counting: dict[bytes, tuple[Pair, ...]] = {}
         self.surviving: dict[bytes, tuple[Pair, ...]] = {}
 
@@ -183,9 +115,9 @@ class _Fold:
         for holder in holders:
             self.speak(holder)
 
-    def granted_names(self, stratum: int) -> dict[str, list[_Claim]]:
+    def granted_names(self, stratum: int) -> dict[str, list[Claim]]:
         """Rule 1: G(s), the grants of a stratum that count for giving a pair, by name."""
-        names: dict[str, list[_Claim]] = {}
+        names: dict[str, list[Claim]] = {}
         for claim in self.claims[stratum].values():
             grant = claim.grant
             claim.issuers = [
@@ -196,14 +128,14 @@ class _Fold:
         self.names.update(dict.fromkeys(names, stratum))
         return names
 
-    def granted(self, stratum: int, claims: list[_Claim]) -> list[_Holder]:
+    def granted(self, stratum: int, claims: list[Claim]) -> list[Holder]:
         """Rule 2: the pairs that a name's grants give, with what issuers could pass on."""
-        by_key: dict[bytes, list[_Claim]] = {}
+        by_key: dict[bytes, list[Claim]] = {}
         for claim in claims:
             by_key.setdefault(claim.grant.key, []).append(claim)
-        found: list[_Holder] = []
+        found: list[Holder] = []
         for key, own in by_key.items():
-            holder = _Holder(Pair(key, own[0].grant.name), stratum)
+            holder = Holder(Pair(key, own[0].grant.name), stratum)
             holder.grants = [claim.grant for claim in own]
             holder.epoch = max(grant.epoch for grant in holder.grants)
             passed = [claim.passed() for claim in own]
@@ -215,7 +147,7 @@ class _Fold:
             found.append(holder)
         return found
 
-    def retire(self, name: str, claims: list[_Claim]) -> None:
+    def retire(self, name: str, claims: list[Claim]) -> None:
         """Rule 3: pairs below the winning epoch are retired, with the cut that grants list."""
         winning = max(claim.grant.epoch for claim in claims)
         for key in dict.fromkeys(claim.grant.key for claim in claims):
@@ -235,7 +167,7 @@ class _Fold:
                 cuts = [cut for epoch, cut in listed if epoch == highest]
                 self.cut(holder, join_cuts(self.index, key, cuts))
 
-    def revoke(self, holder: _Holder) -> None:
+    def revoke(self, holder: Holder) -> None:
         """Rule 4: revocations by strictly senior pairs, of this name or of a prefix of it."""
         key, name = holder.pair
         for revocation in self.revocations.get(key, ()):
@@ -246,35 +178,36 @@ class _Fold:
                 self.cut(holder, resolve_cut(self.index, key, revocation.cut))
 
     @staticmethod
-    def cut(holder: _Holder, cut: EffectiveCut) -> None:
+    def cut(holder: Holder, cut: EffectiveCut) -> None:
         holder.cuts.append(cut)
         holder.named.extend(cut.named)
 
-    def judge_evidence(self, holder: _Holder) -> None:
+    def judge_evidence(self, holder: Holder) -> None:
         """Rule 5: pins by strictly senior pairs, and whether all evidence is decided."""
         key, name = holder.pair
         by_feed: dict[FeedId, list[tuple[int, Entry]]] = {}
-        past: dict[FeedId, None] = {}
+        settled: dict[FeedId, int] = {}
         for author, pin in self.pins.get(key, ()):
             if not author.may("pin", name):
                 continue
             holder.named.append(pin.place)
             lane, inc, seq, identifier = pin.place
-            feed = self.index.feed(FeedId(key, lane, inc))
+            pinned = FeedId(key, lane, inc)
+            if lane in PRUNED_LANES:
+                settled[pinned] = max(seq, settled.get(pinned, -1))
+            feed = self.index.feed(pinned)
             entry = feed.linked_at(seq, identifier) if feed is not None else None
             if entry is not None:
-                by_feed.setdefault(entry.feed, []).append((author.stratum, entry))
-            elif feed is not None and feed.is_below_floor(seq) and identifier in feed:
-                past[feed.id] = None
+                by_feed.setdefault(pinned, []).append((author.stratum, entry))
         for identifier, pins in by_feed.items():
             ruling = rule_on_pins(self.index.feeds()[identifier], pins)
             if ruling is not None:
                 holder.pins[identifier] = ruling
         if not holder.cuts:
             feeds = self.index.judged(key).values()
-            holder.undecided = any(holder.is_open(feed, feed.id in past) for feed in feeds)
+            holder.undecided = any(holder.is_open(feed, settled.get(feed.id, -1)) for feed in feeds)
 
-    def contest(self, claims: list[_Claim]) -> None:
+    def contest(self, claims: list[Claim]) -> None:
         """Rule 3: two keys at the winning epoch, neither revoked, are contested."""
         pairs = dict.fromkeys(Pair(claim.grant.key, claim.grant.name) for claim in claims)
         holders = [self.holders[pair] for pair in pairs]
@@ -282,14 +215,14 @@ class _Fold:
         for holder in rivals:
             holder.contested = len(rivals) > 1
 
-    def speak(self, holder: _Holder) -> None:
+    def speak(self, holder: Holder) -> None:
         """Hand on what the entries that survive for a settled pair say."""
         for entry in self.survivors(holder):
             pairs = self.surviving.get(entry.id)
             self.surviving[entry.id] = (holder.pair,) if pairs is None else (*pairs, holder.pair)
             self.dispatch(entry.id, self.index.body(entry), holder)
 
-    def survivors(self, holder: _Holder) -> Iterator[Entry]:
+    def survivors(self, holder: Holder) -> Iterator[Entry]:
         """Yield the linked AUTH entries of a pair's key that nothing voids for that pair.
 
         What every effective cut covers survives, whatever the evidence and the limits.
@@ -315,14 +248,14 @@ class _Fold:
                 if run is None or entry.id in run.ids or holder.is_pinned(entry):
                     yield entry
 
-    def dispatch(self, reference: bytes, said: Body | None, holder: _Holder) -> None:
+    def dispatch(self, reference: bytes, said: Body | None, holder: Holder) -> None:
         """Take what one counting entry or root item says to the strata that it speaks about."""
         match said:
             case Grant():
                 counts = holder.may("grant", said.name)
                 if counts:
                     claims = self.claims[said.stratum]
-                    claims.setdefault(reference, _Claim(said, [])).issuers.append(holder)
+                    claims.setdefault(reference, Claim(said, [])).issuers.append(holder)
             case Revocation():
                 counts = self.may_revoke(holder, said)
                 if counts:
@@ -339,14 +272,14 @@ class _Fold:
             pairs = self.counting.get(reference)
             self.counting[reference] = (holder.pair,) if pairs is None else (*pairs, holder.pair)
 
-    def may_revoke(self, holder: _Holder, revocation: Revocation) -> bool:
+    def may_revoke(self, holder: Holder, revocation: Revocation) -> bool:
         """Rule 4: the verb must cover the name, or p of `p/*`; only root may write `*`."""
         prefix = revocation.prefix
         if prefix == "":
             return holder is self.root
         return holder.may("revoke", revocation.name if prefix is None else prefix)
 
-    def may_put(self, holder: _Holder, put: Put) -> bool:
+    def may_put(self, holder: Holder, put: Put) -> bool:
         rule = rule_for_key(self.rules, put.key)
         value = cast("Value", put.value)
         return (
@@ -367,7 +300,7 @@ class _Fold:
         counting = {reference: tuple(sorted(held)) for reference, held in self.counting.items()}
         return Authority(genesis, head, standings, counting, self.surviving, rulings)
 
-    def ruling(self, holder: _Holder) -> Ruling:
+    def ruling(self, holder: Holder) -> Ruling:
         """Freeze what seniors decided about a pair."""
         lines: list[Line] = []
         for lane, inc, seq, identifier in dict.fromkeys(holder.named):
@@ -378,7 +311,7 @@ class _Fold:
         return Ruling(tuple(holder.cuts), holder.pins, tuple(holder.named), tuple(lines))
 
 
-def _standing(holder: _Holder) -> Standing:
+def _standing(holder: Holder) -> Standing:
     latest = [grant for grant in holder.grants if grant.epoch == holder.epoch]
     places = {grant.place for grant in latest}
     expiries = [grant.expires_ms for grant in latest]

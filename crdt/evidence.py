@@ -3,7 +3,9 @@
 Two valid entries of one feed and one seq with different ids prove that their author, or whoever
 else holds its key, wrote two histories. Until a senior decides, nothing of that feed from that seq
 on counts. A pin names an entry of the branch that seniors hold to be true. It only exempts from
-evidence: the entry's ancestors, the entry, and its descendants up to the next fork above it.
+evidence: the entry's ancestors, the entry, and its descendants up to the next fork above it. Where
+lanes prune, a pin also ends the quarantine for all evidence at or below the seq that it names; that
+is read from its place and needs no entry here.
 See docs/records.md, "Authority is a stratified fold", 5.
 """
 

@@ -7,12 +7,12 @@ one seq are *twins*, evidence of equivocation whether they are linked or not. Tw
 Below the first fork it compares two numbers, so an honest feed costs nothing extra.
 
 Where the lane is pruned a feed has a floor, the seq of its last snapshot. Below it nothing is
-linked, and only what proves or settles equivocation is still held.
+linked, and only what proves equivocation is still held.
 See docs/records.md, "Authority is a stratified fold", 4 and 5.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from crdt.entry import SEQUENCE_MAX, Entry, FeedId
@@ -154,26 +154,20 @@ class Feed:
         self._rebuild()
         return gone
 
-    def raise_floor(self, seq: int, named: Container[bytes] = ()) -> list[Entry]:
+    def raise_floor(self, seq: int) -> list[Entry]:
         """Begin the feed at the snapshots of `seq`; return what was before and is forgotten.
 
-        The smallest evidence stays, and beside it what pins name: more evidence may come.
+        The smallest evidence stays, and the latest: whatever a pin settles, it is known whether
+        anything came after that.
         """
         self.floor = seq
-        spared = self.evidence() or ()
+        spared = (*(self.evidence() or ()), *(self.latest_evidence() or ()))
         before = [entry for entry in self._entries.values() if entry.seq < seq]
-        gone = [e.id for e in before if e not in spared and e.id not in named]
-        return self.discard(gone)
+        return self.discard([entry.id for entry in before if entry not in spared])
 
     def is_below_floor(self, seq: int) -> bool:
         """Whether a snapshot or a higher incarnation superseded what stands at a seq."""
         return self.floor is not None and seq < self.floor
-
-    def below_floor(self) -> list[Entry]:
-        """Return what is held below the floor."""
-        if self.floor is None:
-            return []
-        return [entry for entry in self._entries.values() if entry.seq < self.floor]
 
     def _rebuild(self) -> None:
         self._twins = sorted(seq for seq, held in self._by_seq.items() if len(held) > 1)
@@ -230,12 +224,17 @@ class Feed:
         """Return the smallest pair, by (seq, ids), of two different entries of one seq."""
         return self._pair(0)
 
-    def live_evidence(self) -> tuple[Entry, Entry] | None:
-        """Return the smallest pair that does not stand below the floor."""
-        return self._pair(bisect_left(self._twins, self.floor or 0))
+    def latest_evidence(self) -> tuple[Entry, Entry] | None:
+        """Return the pair of the highest seq, of several there the smallest by ids."""
+        return self._pair(-1)
+
+    @property
+    def is_forked_above_floor(self) -> bool:
+        """Whether any evidence stands where nothing superseded it."""
+        return bool(self._twins) and not self.is_below_floor(self._twins[-1])
 
     def _pair(self, place: int) -> tuple[Entry, Entry] | None:
-        if place == len(self._twins):
+        if not self._twins:
             return None
         first, second = sorted(self._by_seq[self._twins[place]], key=lambda entry: entry.id)[:2]
         return first, second

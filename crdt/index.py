@@ -157,7 +157,7 @@ class EntryIndex:
     def _shorten(self, feed: Feed, floor: int) -> list[Entry]:
         """Raise the floor of a feed; return what is dropped."""
         before = list(feed.linked())
-        gone = feed.raise_floor(floor, self.named)
+        gone = feed.raise_floor(floor)
         self._count(before, -1)
         self._count(feed.linked(), 1)
         for entry in gone:
@@ -302,16 +302,13 @@ class EntryIndex:
         """Return what has to be had before a named entry is linked, None if nothing can help.
 
         It is the entry itself or its first missing ancestor, as (feed, seq, id). Where it is
-        superseded it is of use only beside evidence, and then alone.
+        superseded nobody needs it: there a pin speaks by its place.
         """
         held = self._feeds.get(feed)
         top = self.top(feed.author, feed.lane) if feed.lane in PRUNED_LANES else None
         lower = top is not None and feed.inc < top.id.inc
         if held is None:
             return None if lower else (feed, seq, identifier)
-        if held.is_below_floor(seq):
-            useless = identifier in held or held.evidence() is None
-            return None if useless else (feed, seq, identifier)
         while (entry := held.get(identifier)) is not None:
             if entry.seq != seq or held.is_linked(entry):
                 return None

@@ -294,12 +294,14 @@ class Replica:
     def evidence(self, feed: FeedId) -> tuple[tuple[Entry, Entry], ...]:
         """Return the evidence kept of a feed: the smallest, and those above pinned entries.
 
-        The smallest is one pair of all that is held, and one of what no snapshot superseded. Each
-        pair is ascending by id, the pairs by (seq, ids).
+        Where the lane prunes, the latest is above whatever a pin settles. Each pair is ascending by
+        id, the pairs by (seq, ids).
         """
         held = self._retention.index.judged(feed.author).get(feed)
-        smallest = (held.evidence(), held.live_evidence()) if held is not None else ()
-        pairs = {(pair[0].seq, pair[0].id, pair[1].id): pair for pair in smallest if pair}
+        found = [held.evidence()] if held is not None else []
+        if held is not None and feed.lane in PRUNED_LANES:
+            found.append(held.latest_evidence())
+        pairs = {(pair[0].seq, pair[0].id, pair[1].id): pair for pair in found if pair}
         if not pairs:
             return ()
         for pair in self.authority.pairs_of(feed.author):
@@ -323,18 +325,6 @@ class Replica:
             missing = self._retention.index.missing(feed, place.seq, place.id)
             if missing is not None:
                 found[missing] = None
-        return sorted(found)
-
-    def pinned_below(self) -> list[tuple[FeedId, bytes]]:
-        """Return what pins name and is kept although superseded, by (feed, id).
-
-        It settles evidence that a snapshot or a higher incarnation superseded, and no tip shows it.
-        """
-        found: dict[tuple[FeedId, bytes], None] = {}
-        for feed, place in self._named():
-            held = self._retention.index.feed(feed)
-            if held is not None and held.is_below_floor(place.seq) and self.entry(place.id):
-                found[feed, place.id] = None
         return sorted(found)
 
     def _named(self) -> Iterator[tuple[FeedId, Place]]:

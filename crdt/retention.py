@@ -10,13 +10,13 @@ See docs/records.md, "Bounds without clocks".
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from crdt.bodies import Grant, Pin
+from crdt.bodies import Grant
 from crdt.entry import Entry, FeedId, Lane, verify_entry
 from crdt.evidence import PinRuling
 from crdt.excess import Excess
 from crdt.feed import Feed
 from crdt.index import PRUNED_LANES, Addition, EntryIndex
-from crdt.kinds import Body, Kinds
+from crdt.kinds import Kinds
 from crdt.known import KnownAuthors
 from crdt.quota import INCARNATIONS_MAX, SMALL, Limit, Run, run_of, run_of_status
 from crdt.standing import Ruling
@@ -62,7 +62,6 @@ class Retention:
             if isinstance(said, Grant):
                 self._root_grants.append(said)
                 self.known.hear_root(said)
-            self._keep_pinned(said)
         self._classify_crowded()
 
     def keep_whole(self, key: bytes) -> None:
@@ -139,8 +138,6 @@ class Retention:
             self._admit(place, addition.linked)
         if feed.evidence() is not None:
             self._keep_evidence(feed)
-        for linked in addition.linked:
-            self._keep_pinned(self.index.body(linked) if linked.lane == Lane.AUTH else None)
         self._follow_grants()
         return addition
 
@@ -244,28 +241,21 @@ class Retention:
         return [run for run in runs if run is not None]
 
     def _keep_evidence(self, feed: Feed) -> None:
-        """Keep the smallest evidence of a feed, live and superseded, whatever the limits."""
+        """Keep the smallest evidence of a feed, and if it prunes the latest, beyond all limits."""
         judged = self.index.judged(feed.id.author)
         for other in self.index.twinned(feed.id.author):
             if other.id not in judged:
                 self._release(other, ())
         proofs: list[Entry] = []
         if feed.id in judged:
-            proofs += (*(feed.evidence() or ()), *(feed.live_evidence() or ()))
-            proofs += [e for e in feed.below_floor() if e.id in self.index.named]
+            proofs += feed.evidence() or ()
+            if feed.id.lane in PRUNED_LANES:
+                proofs += feed.latest_evidence() or ()
         strays = self._strays.get(feed.id, ())
         members = [e for e in dict.fromkeys(proofs) if e.id not in self.kept or e.id in strays]
         self._release(feed, [entry.id for entry in members])
         for entry in members:
             self._hold(entry)
-
-    def _keep_pinned(self, said: Body | None) -> None:
-        """Keep what a pin names, if it waits below the floor of a feed that holds evidence."""
-        if isinstance(said, Pin):
-            lane, inc, _, identifier = said.place
-            feed = self.index.feed(FeedId(said.key, lane, inc))
-            if feed is not None and identifier in feed and feed.evidence() is not None:
-                self._keep_evidence(feed)
 
     def _release(self, feed: Feed, still: Sequence[bytes]) -> None:
         """Let former evidence wait again, all but the strays that are `still` evidence."""

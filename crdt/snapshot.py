@@ -2,7 +2,7 @@
 
 The highest incarnation speaks, its last snapshot is where it begins, and a bounded number of
 entries counts after that until the next one. Such statements show for current pairs only, which is
-what makes pruning safe. Where the feed is forked and a pin decided, the pinned line speaks.
+what makes pruning safe. Where the feed is forked the pinned line speaks, and none if none is held.
 See docs/records.md, "Kinds, their lane and their reach" and "Compaction".
 """
 
@@ -69,9 +69,11 @@ def pair_status(authority: Authority, index: EntryIndex, pair: Pair, lane: int) 
 
 def status_of(index: EntryIndex, feed: Feed, pin: PinRuling | None = None) -> Topics:
     """Return what a feed states, undecided evidence apart: of a fork, the pinned line."""
+    forked = feed.is_forked_above_floor and feed.id in index.judged(feed.id.author)
+    if forked and pin is None:
+        return {}
     totals = index.totals(feed.id.author, feed.id.lane)
     run = run_of_status(feed, totals, pin.named.holds if pin is not None else None)
-    forked = feed.live_evidence() is not None and feed.id in index.judged(feed.id.author)
     topics: dict[str, object] = {}
     for entry in feed.linked():
         if pin is not None and forked and not pin.exempt.holds(entry):

@@ -124,10 +124,7 @@ def leaf_of(replica: Replica, feed: FeedId) -> Leaf:
 
 
 def lane_digest(replica: Replica, reach: Reach, lane: int) -> bytes:
-    """Return the digest of a lane's leaves, and for AUTH of the root chain.
-
-    What only a pin keeps shows in no leaf, so it stands beside them: who lacks it asks by its id.
-    """
+    """Return the digest of a lane's leaves, and for AUTH of the root chain."""
     parts: list[bytes] = []
     if lane == Lane.AUTH:
         parts.append(replica.chain.number.to_bytes(8) + replica.chain.head)
@@ -137,11 +134,6 @@ def lane_digest(replica: Replica, reach: Reach, lane: int) -> bytes:
         parts.append(leaf.author + leaf.inc.to_bytes(6) + counts)
         parts.extend(tip.id for tip in leaf.tips)
         parts.extend(first + second for first, second in leaf.evidence)
-    parts.extend(
-        identifier
-        for feed, identifier in replica.pinned_below()
-        if feed.lane == lane and reach.shares(replica, feed)
-    )
     return digest(SYNC_DIGEST, b"".join(parts))[:DIGEST_SIZE]
 
 

@@ -13,6 +13,7 @@ CASES = "tests/unit/crdt/test_authority.py"
 EVIDENCE = "tests/unit/crdt/test_evidence.py"
 STATUS = "tests/unit/crdt/test_snapshot.py"
 QUOTA = "tests/unit/crdt/test_quota.py"
+KEPT = "tests/unit/crdt/test_replica_limits.py"
 VALUES = "tests/unit/crdt/test_registers.py"
 GENESIS = "tests/unit/identity/test_genesis.py"
 CAPABILITY = "tests/unit/identity/test_capability.py"
@@ -24,6 +25,7 @@ BOUNDS = (HISTORIES, QUOTA, REGISTERS, AUTHORITY)
 FOLD_LAW = f"{AUTHORITY}::test_the_fold_is_the_oracle"
 
 FOLD = "crdt/authority.py"
+HOLDERS = "crdt/holders.py"
 FEED = "crdt/feed.py"
 PUTS = "crdt/registers.py"
 
@@ -77,7 +79,7 @@ GRANTS = (
     Mutant(
         "capabilities widen",
         "a grant passes on what its issuer does not hold",
-        (Change(FOLD, "if any(issuer.holds(wanted) for issuer in self.issuers)", "if True"),),
+        (Change(HOLDERS, "if any(issuer.holds(wanted) for issuer in self.issuers)", "if True"),),
         TRUST,
     ),
     Mutant(
@@ -86,8 +88,8 @@ GRANTS = (
         (
             Change(
                 FOLD,
-                "claims.setdefault(reference, _Claim(said, [])).issuers.append(holder)",
-                "claims.setdefault(reference, _Claim(said, [])).issuers.extend(\n"
+                "claims.setdefault(reference, Claim(said, [])).issuers.append(holder)",
+                "claims.setdefault(reference, Claim(said, [])).issuers.extend(\n"
                 "                        each\n"
                 "                        for each in self.holders.values()\n"
                 "                        if each.pair.key == holder.pair.key\n"
@@ -344,6 +346,36 @@ EVIDENCES = (
         ),
         TRUST,
     ),
+    Mutant(
+        "a pin settles for ever",
+        "where the lane prunes, a pin settles what is forked above it too",
+        (
+            Change(
+                HOLDERS,
+                "return latest is not None and latest[0].seq > settled",
+                "return latest is not None and settled < 0",
+            ),
+        ),
+        TRUST,
+    ),
+    Mutant(
+        "a pin dies with its entry",
+        "a pin settles nothing any more once a snapshot superseded what it names",
+        (Change(FOLD, "settled[pinned] = max(seq, settled.get(pinned, -1))", "settled.clear()"),),
+        TRUST,
+    ),
+    Mutant(
+        "a snapshot washes the latest fork away",
+        "of superseded evidence only the smallest outlives a snapshot",
+        (
+            Change(
+                FEED,
+                "spared = (*(self.evidence() or ()), *(self.latest_evidence() or ()))",
+                "spared = self.evidence() or ()",
+            ),
+        ),
+        TRUST,
+    ),
 )
 
 VALUES_SHOWN = (
@@ -465,6 +497,12 @@ VALUES_SHOWN = (
         SHOWN,
     ),
     Mutant(
+        "a branch that nobody chose shows",
+        "of a forked feed without a pin that counts all branches state what they like",
+        (Change("crdt/snapshot.py", "    if forked and pin is None:\n        return {}\n", ""),),
+        SHOWN,
+    ),
+    Mutant(
         "a revoked pair shows status",
         "the status of every winning pair shows, revoked or quarantined",
         (
@@ -527,6 +565,12 @@ LIMITS = (
             ),
         ),
         BOUNDS,
+    ),
+    Mutant(
+        "the latest fork is told to nobody",
+        "of superseded evidence a replica shows its peers the smallest alone",
+        (Change("crdt/replica.py", "found.append(held.latest_evidence())", "pass"),),
+        (KEPT,),
     ),
 )
 

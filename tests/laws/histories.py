@@ -15,6 +15,7 @@ from identity.genesis import Genesis, RootStatement
 from . import histories_of_feeds as feeds
 from . import histories_of_pairs as pairs
 from . import histories_of_pins as pins
+from . import histories_of_pruning as pruning
 from .views import Check, Told
 
 
@@ -61,6 +62,10 @@ ROWS: tuple[Callable[[], Told], ...] = (
     pins.root_alone_writes_all_names,
     pins.narrowing,
     pins.highest_list,
+    pruning.snapshots_after_a_pin,
+    pruning.forked_under_the_snapshot,
+    pruning.pinned_when_it_is_gone,
+    pruning.equals_pin_two_branches,
 )
 
 

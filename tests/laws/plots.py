@@ -190,6 +190,28 @@ def do_pin_a_fork(world: World, deed: Deed) -> None:
         world.fleet.declare(pin(tips[1]))
 
 
+def do_pin_and_prune(world: World, deed: Deed) -> None:
+    """Fork a key's status, pin one branch, state a snapshot above, mostly fork and state again."""
+    label, _ = enrolled(world, deed)
+    place = (label, Lane.STATE)
+    lamp = ("status", {"topic": "lamp", "value": deed.b})
+    snap = ("snap", {"map": {"lamp": deed.c}})
+    trunk = world.write(label, 0, lamp, Lane.STATE)
+    tips: list[Entry] = []
+    for _ in range(2):
+        world.here[place] = trunk
+        tips.append(world.write(label, 0, lamp, Lane.STATE))
+    say(world, bank(deed), pin(tips[deed.d % 2]))
+    top = world.write(label, 0, snap, Lane.STATE)
+    if deed.c % 3:
+        for _ in range(2):
+            world.here[place] = top
+            tips.append(world.write(label, 0, lamp, Lane.STATE))
+        world.write(label, 0, snap, Lane.STATE)
+    if deed.c % 3 == 2:
+        say(world, bank(deed), pin(tips[2]))
+
+
 def do_forge(world: World, deed: Deed) -> None:
     """Offer what too few roots signed, or a twin of what was accepted."""
     said = grant("thief", "b/0", 1, 9, steward_of("b", "city"))
@@ -225,6 +247,7 @@ PLOTS: dict[str, Callable[[World, Deed], None]] = {
     "peak": do_peak,
     "every name": do_every_name,
     "pin a fork": do_pin_a_fork,
+    "pin and prune": do_pin_and_prune,
     "forge": do_forge,
     "lose": do_lose,
     "borrow": do_borrow,

@@ -237,27 +237,36 @@ def above_and_below_a_snapshot() -> tuple[Fleet, list[list[Entry]], bool | None]
 
 
 def pinned_below_a_snapshot() -> tuple[Fleet, list[list[Entry]], bool | None]:
-    """Both hold the proof, one what a pin says of it: no tip and no pair shows that one."""
+    """Both hold the proof, neither what a pin names: it settles by its place."""
     fleet, enrolled = boxed()
     trunk = fleet.write("box", LAMP, lane=Lane.STATE)
     fork = [fleet.write("box", LAMP, after=trunk) for _ in range(2)]
+    above = fleet.write("box", LAMP, after=fork[0])
+    higher = fleet.write("box", SNAP, lane=Lane.STATE, inc=5)
+    pinned = fleet.write("bank-a", pin(above), after=enrolled)
+    common = [enrolled, *fork, higher]
+    return fleet, [[*common, pinned], common], False
+
+
+def pinned_below_the_latest() -> tuple[Fleet, list[list[Entry]], bool | None]:
+    """One saw the first fork, the other a later one: a pin between them settles the first."""
+    fleet, enrolled = boxed()
+    first = [fleet.write("box", LAMP, lane=Lane.STATE) for _ in range(2)]
+    trunk = fleet.write("box", LAMP, after=first[0])
+    later = [fleet.write("box", LAMP, after=trunk) for _ in range(2)]
     higher = fleet.write("box", SNAP, lane=Lane.STATE, inc=5)
     pinned = fleet.write("bank-a", pin(trunk), after=enrolled)
-    common = [enrolled, *fork, higher]
-    return fleet, [[*common, trunk, pinned], [*common, pinned]], False
+    common = [enrolled, trunk, higher, pinned]
+    return fleet, [[*common, *first], [*common, *later]], True
 
 
 def pinned_by_root() -> tuple[Fleet, list[list[Entry]], bool | None]:
-    """The same, decided by root after the pinned entry came to wait where it is superseded.
-
-    Who was offered it before the higher incarnation forgot it, and nobody can serve it: then the
-    box stays undecided, for both.
-    """
+    """The same, decided by root after the higher incarnation: nobody can serve what it names."""
     fleet, told, _ = pinned_below_a_snapshot()
-    _, trunk = fleet.entries[:2]
-    fleet.declare(pin(trunk))
+    above = next(entry for entry in fleet.entries if entry.seq == 2)
+    fleet.declare(pin(above))
     without = [[entry for entry in share if entry.kind != "pin"] for share in told]
-    return fleet, without, None
+    return fleet, without, False
 
 
 def stray_above_the_speaking_incarnation() -> tuple[Fleet, list[list[Entry]], bool | None]:
@@ -316,6 +325,7 @@ CASES: tuple[Case, ...] = (
     halves_below_a_snapshot,
     above_and_below_a_snapshot,
     pinned_below_a_snapshot,
+    pinned_below_the_latest,
     pinned_by_root,
     stray_above_the_speaking_incarnation,
     cut_at_what_one_lacks,

@@ -4,6 +4,9 @@ A *cut* is a map from (lane, inc) to the items (seq, id) that give it; a revocat
 place, the highest grants that replace a key may have several. What a place covers is the
 ancestors-or-self of its longest item; of items on two branches, their common part; of one whose id
 is not held there, nothing.
+
+Evidence in a feed *waits* until a cut or a pin decides. A pin decides by what descends from its
+entry; in a lane that prunes, where that may be gone, it also decides by its place, held or not.
 """
 
 from collections.abc import Iterable
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 from crdt.entry import Entry, FeedId, Lane
 from identity.capability import Capability
 
-from .held import Held
+from .held import PRUNED, Held
 
 ISSUING = ("grant", "revoke", "approve", "rollout", "witness", "agree")
 ENTRIES_MAX, ENTRIES_MAX_ISSUER = 64, 65_536
@@ -63,7 +66,8 @@ def decide(
         entry.id
         for entry in entries
         for seq in held.forks.get(entry.feed, ())
-        if seq <= entry.seq and entry.id not in exempt
+        if held.floors[entry.feed] <= seq and entry.id not in exempt
+        if seq <= entry.seq or entry.lane in PRUNED
     )
     always = frozenset().union(*covered, *(held.ancestry[pin.id] for pin in pinned.values()))
     linked = [entry for entry in entries if entry.lane == Lane.AUTH and entry.id in held.linked]
@@ -78,10 +82,19 @@ def decide(
         ),
         void=void,
         undecided=any(
-            not cuts and (feed not in pinned or bool(held.forks_above(pinned[feed])))
-            for feed in held.forks
+            not cuts
+            and (feed not in pinned or bool(held.forks_above(pinned[feed])))
+            and not settled_by_place(feed, max(seqs), pins)
+            for feed, seqs in held.forks.items()
             if feed.author == key
         ),
+    )
+
+
+def settled_by_place(feed: FeedId, last: int, pins: list[tuple[int, dict]]) -> bool:
+    """Whether the last fork of a feed that prunes stands at or below the place of any pin."""
+    return feed.lane in PRUNED and any(
+        (pin["pk"], pin["lane"], pin["inc"]) == feed and last <= pin["seq"] for _, pin in pins
     )
 
 

@@ -104,7 +104,12 @@ def test_a_floor_begins_the_feed_at_its_snapshots() -> None:
     for entry in (a, other, c):
         feed.add(entry)
     assert feed.add(b, anchor=True) == [b, c]
+    assert feed.is_forked_above_floor
     assert feed.raise_floor(1) == [a]
+    assert feed.is_forked_above_floor
     assert list(feed.linked()) == [b, c]
     assert not feed.is_linked(other)
     assert feed.last == c
+    assert feed.raise_floor(2) == []
+    assert not feed.is_forked_above_floor
+    assert feed.latest_evidence() == feed.evidence() is not None

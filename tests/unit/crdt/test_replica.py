@@ -313,7 +313,7 @@ def test_superseded_evidence_travels_and_so_does_its_pin() -> None:
     assert other.wanted() == []
 
 
-def test_a_superseded_entry_that_a_pin_names_is_wanted_beside_evidence() -> None:
+def test_a_pin_of_what_a_snapshot_superseded_speaks_by_its_place() -> None:
     fleet, _, replica = with_notes(0)
     said = [("status", {"topic": "x", "value": n}) for n in range(4)]
     root = fleet.write("box", said[0], lane=Lane.STATE)
@@ -322,28 +322,13 @@ def test_a_superseded_entry_that_a_pin_names_is_wanted_beside_evidence() -> None
     snap = fleet.write("box", ("snap", {"map": {"x": 5}}), after=third)
     offer_all(replica, [root, *seconds, snap])
     assert replica.entry(third.id) is None
-    pinned = fleet.write("bank", pin(third), after=fleet.entries[0])
-    replica.offer(pinned)
     box = replica.authority.by_name("city/n/0")[0]
-    assert not replica.authority.current(box)
-    assert replica.wanted() == [(root.feed, 1, third.id)]
-    assert replica.offer(third) is Offer.STORED
-    assert replica.wanted() == []
-    assert replica.authority.current(box)
-
-
-def test_a_pin_keeps_the_superseded_entry_that_waits() -> None:
-    fleet, _, replica = with_notes(0)
-    said = [("status", {"topic": "x", "value": n}) for n in range(4)]
-    root = fleet.write("box", said[0], lane=Lane.STATE)
-    seconds = [fleet.write("box", value, after=root) for value in said[1:]]
-    third = max(seconds, key=lambda entry: entry.id)
-    snap = fleet.write("box", ("snap", {"map": {"x": 5}}), after=third)
-    offer_all(replica, [root, *seconds, snap])
-    assert replica.offer(third) is Offer.OVER_LIMIT
+    pinned = fleet.entries[0]
+    elsewhere = ("pin", {"pk": public("box"), "lane": 1, "inc": 9, "seq": 1, "id": third.id})
+    for said, settles in ((pin(root), False), (elsewhere, False), (pin(third), True)):
+        pinned = fleet.write("bank", said, after=pinned)
+        replica.offer(pinned)
+        assert replica.authority.current(box) is settles
     assert replica.entry(third.id) is None
-    replica.offer(fleet.write("bank", pin(third), after=fleet.entries[0]))
-    assert replica.entry(third.id) == third
-    elsewhere = ("pin", {"pk": public("box"), "lane": 1, "inc": 9, "seq": 0, "id": third.id})
-    replica.offer(fleet.write("bank", elsewhere, after=fleet.entries[-1]))
-    assert replica.authority.current(replica.authority.by_name("city/n/0")[0])
+    assert replica.offer(third) is Offer.OVER_LIMIT
+    assert replica.wanted() == [(root.feed._replace(inc=9), 1, third.id)]

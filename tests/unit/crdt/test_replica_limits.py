@@ -361,17 +361,22 @@ def test_a_pinned_status_entry_takes_no_room_as_soon_as_it_is_held() -> None:
         assert replica.entry(written[3].id) == written[3]
 
 
-def test_what_a_pin_names_outlives_a_snapshot_that_comes_before_the_evidence() -> None:
+def test_of_a_forker_without_end_two_pairs_are_kept() -> None:
+    """The smallest evidence of a feed that prunes and the latest, however it goes on."""
     fleet = one_box()
-    first = fleet.write("box", ("status", {"topic": "x", "value": 1}), lane=Lane.STATE)
-    snaps = [fleet.write("box", ("snap", {"map": {"x": n}}), after=first) for n in range(2)]
-    fleet.write("bank", pin(first), after=fleet.entries[0])
-    fleet.write("box", ("status", {"topic": "x", "value": 2}), lane=Lane.STATE, inc=5)
-    replica = offer_all(replica_of(fleet), [fleet.entries[0], *snaps, *fleet.entries[-2:-1]])
-    assert replica.offer(first) is Offer.STORED
-    assert replica.offer(fleet.entries[-1]) is Offer.STORED
-    assert views(replica) == batch_views(fleet, replica.entries())
-    assert replica.authority.current(replica.authority.by_name("city/n/0")[0])
+    replica = offer_all(replica_of(fleet), fleet.entries)
+    head: Entry | None = None
+    for number in range(60):
+        said = ("status", {"topic": "x", "value": number})
+        rivals = [fleet.write("box", said, after=head, lane=Lane.STATE) for _ in range(3)]
+        snap = fleet.write("box", ("snap", {"map": {"x": number}}), after=rivals[0])
+        offer_all(replica, [*rivals, snap])
+        head = snap
+        kept = [entry for entry in replica.entries() if entry.lane == Lane.STATE]
+        seqs = sorted({0, 2 * number})
+        assert [entry.seq for entry in kept] == [*(seq for seq in seqs for _ in (0, 1)), snap.seq]
+        assert [pair[0].seq for pair in replica.evidence(snap.feed)] == seqs
+    assert replica.statistics().waiting == 0
 
 
 def test_the_way_to_a_fork_above_a_pinned_entry_is_kept() -> None:

@@ -118,9 +118,11 @@ def test_a_snapshot_washes_no_forker_clean() -> None:
     fleet.write("box", snap(a=7), lane=Lane.STATE, inc=4)
     assert shown(fleet) == {BOX: {"a": 7}}
     for value in (8, 9):
-        fleet.write("box", state("a", value), after=fresh)
+        rival = fleet.write("box", state("a", value), after=fresh)
+    assert shown(fleet) == {}
+    settled = fleet.write("bank", pin(rival), after=pinned)
     assert shown(fleet) == {BOX: {"a": 7}}
-    fleet.entries.remove(pinned)
+    fleet.entries.remove(settled)
     assert shown(fleet) == {}
 
 
