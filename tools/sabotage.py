@@ -5,7 +5,8 @@ and name every claim that the broken thing belongs to. The control, with nothing
 with exit code 0, or only busy claims failed: what only says how busy the machine is is excused, and
 shown. These runs share it with whatever else a builder does, nothing here breaks those claims,
 and `make demo` judges them where they mean something. Run it with `make sabotage`, or one case
-with `make sabotage ARGS='--only swap_not_done'`.
+with `make sabotage ARGS='--only swap_not_done'`. A claim that no case is after fails by planted
+evidence instead: `tests/unit/demo/test_every_claim.py` names the claim that lacks both.
 """
 
 import argparse
@@ -133,6 +134,12 @@ CASES = (
          preload=("tools.sabotages.no_namespaces",)),
     Case("hold_ignored", "partition", ("rollout_holds",),
          preload=("tools.sabotages.hold_ignored",)),
+    Case("hold_never_ends", "partition", ("rollout_completes",),
+         preload=("tools.sabotages.holds_for_good",)),
+    Case("old_word_kept", "partition", ("facts_lost",),
+         preload=("tools.sabotages.old_word_kept",)),
+    Case("revoked_believed_on", "partition", ("exposure_ends",),
+         preload=("tools.sabotages.answers_kept",)),
     Case("steward_file_missing", "trust", ("swap",), broken=_steward_file_missing),
 )  # fmt: skip
 

@@ -46,6 +46,7 @@ from mesh.demo.partition_verdict import (
 from mesh.demo.plan import ScenePlan
 from mesh.demo.riverside import plan_riverside, riverside
 from mesh.demo.riverside_fleet import SIDES, RiversideCast, found_riverside
+from mesh.demo.scenery import load_truth
 from mesh.demo.scenes.flow import FRAME_S
 from mesh.demo.trust_verdict import keys_of
 from mesh.node.offline import Desk
@@ -310,7 +311,9 @@ class PartitionAct:
         judge_word(side, cast.key(side.revoked), await self._views(), self.claims)
         reports = await cast.ask_all(side.boxes, {"do": "report"})
         notices = dict.fromkeys(self._said, side.revoked)
-        judge_sides(side, self.plan, reports, notices, self.outcome, self.claims)
+        folder = self.folder("riverside-truth")
+        truths = {box: load_truth(folder, box).truth for box in self.plan.cameras}
+        judge_sides(side, self.plan, truths, reports, notices, self.outcome, self.claims)
         spoken = {
             box: len(rows) if isinstance(rows := report.get("published"), list) else 0
             for box, report in reports.items()

@@ -6,7 +6,7 @@ What the cut cost is judged by `mesh.demo.partition_losses`.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast as typed
 
@@ -15,7 +15,14 @@ from mesh.demo.city_model import ground_distance_m
 from mesh.demo.claims import Claims
 from mesh.demo.expectation import RADIUS_M
 from mesh.demo.plan import ScenePlan
-from mesh.demo.reaction_times import Report, Row, report_rows
+from mesh.demo.reaction_times import Report, report_rows
+from mesh.demo.reaction_verdict import (
+    Shown,
+    Truths,
+    is_as_planned,
+    name_incidents,
+    shown_incidents,
+)
 from mesh.demo.riverside import Riverside, reactions_on_bank
 from mesh.demo.trust_verdict import keys_of, link_classes, same_view
 from mesh.testing.wire import WireCounts
@@ -153,6 +160,7 @@ def unheard(boxes: Collection[str], said: Mapping[str, Value], reports: Answers)
 def judge_sides(
     side: Riverside,
     plan: ScenePlan,
+    truths: Truths,
     reports: Answers,
     notices: Mapping[bytes, str],
     outcome: Outcome,
@@ -162,7 +170,8 @@ def judge_sides(
 
     Args:
         side: where the boxes stand.
-        plan: what was shown during the cut.
+        plan: what was to be shown during the cut.
+        truths: states of the lane by camera, int8 [frames]: what was shown.
         reports: of the boxes, taken before the heal.
         notices: who said which notice during the cut.
         outcome: is filled in.
@@ -171,7 +180,9 @@ def judge_sides(
     silent = sorted(set(side.boxes) - reports.keys())
     claims.check("sides_report", not silent, f"everybody says what they did {silent or ''}")
     published = {box: report_rows(report, "published") for box, report in reports.items()}
-    _judge_seen(side, plan, published, claims)
+    shown = shown_incidents(truths)
+    name_incidents(shown, published)
+    _judge_seen(side, plan, shown, claims)
     entered = {
         box: {typed("bytes", row["event"]) for row in report_rows(report, "entered")}
         for box, report in reports.items()
@@ -190,19 +201,18 @@ def judge_sides(
         not crossed,
         f"{crossed} of {len(events) + len(notices)} events were heard across the river",
     )
-    _judge_reactions(side, published, reports, claims)
+    _judge_reactions(side, shown, reports, claims)
 
 
-def _judge_seen(
-    side: Riverside, plan: ScenePlan, published: Mapping[str, list[Row]], claims: Claims
-) -> None:
-    """See that each bank saw something: a bank that is blind has nothing to react to."""
-    seeing = {box for box, rows in published.items() if rows and box in plan.cameras}
-    blind = [bank for bank in (side.near, side.far) if not seeing & set(bank)]
+def _judge_seen(side: Riverside, plan: ScenePlan, shown: Sequence[Shown], claims: Claims) -> None:
+    """See that each camera's box announced what stood before it, and that both banks had one."""
+    missed = [str(one) for one in shown if one.incident is None]
+    idle = [bank for bank in (side.near, side.far) if not {one.box for one in shown} & set(bank)]
     claims.check(
         "both_banks_see",
-        not blind,
-        f"{len(seeing)} of {len(plan.cameras)} cameras saw their incident, on both banks",
+        is_as_planned(plan, shown) and not missed and not idle,
+        f"{len(shown) - len(missed)} of {len(plan.cameras)} incidents, on both banks, were "
+        f"announced {missed or ''}",
     )
 
 
@@ -233,18 +243,19 @@ def _crossed(
 
 
 def _judge_reactions(
-    side: Riverside, published: Mapping[str, list[Row]], reports: Answers, claims: Claims
+    side: Riverside, shown: Sequence[Shown], reports: Answers, claims: Claims
 ) -> None:
-    """Compare the reactions with those that the own bank owes to each incident."""
-    wanted: Counter[tuple[Value, str, str, int]] = Counter()
-    for box, rows in published.items():
-        for row in rows:
-            if row["event"] == row["incident"]:
-                wanted.update(
-                    (row["incident"], one.box, one.kind, round(one.seconds * 1000))
-                    for one in reactions_on_bank(side.city, box)
-                )
-    made = Counter(
+    """Compare the reactions with those that the own bank owes to each incident of the scene.
+
+    Owed is what the ground truth and the city ask for, whatever the boxes said: an incident that
+    nobody announced is owed its reactions too.
+    """
+    wanted: Counter[tuple[Value, str, str, int]] = Counter(
+        (one.incident, owed.box, owed.kind, round(owed.seconds * 1000))
+        for one in shown
+        for owed in reactions_on_bank(side.city, one.box)
+    )
+    made: Counter[tuple[Value, str, str, int]] = Counter(
         (row["incident"], box, str(row["kind"]), typed("int", row["seconds_ms"]))
         for box, report in reports.items()
         for row in report_rows(report, "requests")

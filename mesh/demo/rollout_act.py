@@ -6,11 +6,11 @@ test it on the canary frames in it, swap, look at a live frame, report, and open
 themselves. In the middle one is killed and comes back from its own store. Then something is
 released that is blind at night: it is halted at its first stage by what the boxes measured.
 
-This file plays and asks; `mesh.demo.rollout_verdict` judges.
+This file plays and asks; `mesh.demo.rollout_verdict` and `mesh.demo.comeback_verdict` judge.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +21,12 @@ from identity.encoding import Value
 from mesh.choreography.event import parse_event
 from mesh.demo.cast import Cast
 from mesh.demo.claims import Claims
+from mesh.demo.comeback_verdict import (
+    bytes_fetched,
+    judge_comeback,
+    judge_own_store,
+    judge_stays_back,
+)
 from mesh.demo.foundation import CAMERA_LABEL, CENTRE, EVENTS
 from mesh.demo.own_answers import judge_answers, own_answers
 from mesh.demo.own_figures import Figures, own_figures
@@ -36,13 +42,11 @@ from mesh.demo.rollout_verdict import (
     is_everywhere,
     is_gone,
     judge_bad_release,
-    judge_comeback,
     judge_duration,
     judge_poison,
     judge_release,
     judge_speech,
     judge_stages,
-    judge_stays_back,
 )
 from mesh.demo.trust_verdict import accepters, keys_of
 from mesh.orchestration.fields import MILLION
@@ -88,6 +92,8 @@ class RolloutAct:
         self.outcome = Outcome()
         self._figures: dict[Path, Figures] = {}
         self._back: dict[str, Value] = {}
+        self._watched: list[tuple[int, int | None]] = []
+        self._kept = b""
         self._exit_code: int | None = None
         self._sizes: tuple[int, ...] = ()
         self._tried = False
@@ -119,6 +125,7 @@ class RolloutAct:
         self._tried = True
         await self.halt(second, first)
         await self.stay_back(second, first)
+        await self.watch_to_the_end(first)
         judge_duration(time.monotonic() - started, self.outcome, self.claims)
 
     async def propose(self, release: Release) -> Trial:
@@ -164,7 +171,9 @@ class RolloutAct:
     async def _kill(self, box: str, trial: Trial) -> None:
         """SIGKILL a box, start it again, and hear what it runs as soon as it stands."""
         started = time.monotonic()
-        self._back = await self._come_back(box, trial)
+        self._back = back = await self._come_back(box, trial)
+        self._kept = trial.digest
+        self._watch(time.monotonic_ns(), back)
         self.outcome.comeback.seconds = round(time.monotonic() - started, 1)
 
     async def _come_back(self, box: str, trial: Trial) -> dict[str, Value]:
@@ -265,11 +274,25 @@ class RolloutAct:
         answer = await self._come_back(box, trial) if box else {}
         judge_stays_back(trial, before.digest, box or "no box", answer, self.claims)
 
+    async def watch_to_the_end(self, trial: Trial) -> None:
+        """See that the box that was killed has not fetched, until now, what it came back with."""
+        ended_ns, box = time.monotonic_ns(), self.outcome.comeback.box
+        answers = await self.cast.ask_all((box,), {"do": "rollout", "intent": trial.intent})
+        self._watch(time.monotonic_ns(), answers.get(box, {}))
+        judge_own_store(trial, self.outcome.comeback, self._watched, ended_ns, self.claims)
+
+    def _watch(self, at_ns: int, answer: Mapping[str, Value]) -> None:
+        """Note what the box that was killed says that it fetched since it is back."""
+        self._watched.append((at_ns, bytes_fetched(answer, self._kept)))
+
     async def _look(self, trial: Trial, *, stated: bool = False) -> Answers:
         """Ask every box at once how far it is, and take note."""
         request = {"do": "rollout", "intent": trial.intent, "stated": stated}
-        asked_ns, top = time.monotonic_ns(), trial.top
+        asked_ns, top, is_back = time.monotonic_ns(), trial.top, bool(self._back)
         answers = await self.cast.ask_all(self.names, request)
+        back = self.outcome.comeback.box
+        if is_back and back in answers:
+            self._watch(asked_ns, answers[back])
         trial.note(answers, asked_ns, time.monotonic_ns())
         if trial.top > top:
             seconds = (time.monotonic_ns() - trial.proposed_ns) / 1e9

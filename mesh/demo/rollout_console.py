@@ -39,7 +39,10 @@ def rollout_verbs(node: Node, slot: Slot, ran: Mapping[bytes, int]) -> dict[str,
             "running": slot.running,
             "proven": not slot.proving,
             "ran": [[digest, ns] for digest, ns in ran.items()],
-            "fetched": applying.blobs.exchange.statistics().bytes_fetched,
+            "fetched": [
+                [one.reference.digest, one.bytes_fetched]
+                for one in applying.blobs.exchange.progress()
+            ],
             "offences": applying.penalties,
             "state": conducting.rollouts.models.get(slot.running or b"", ""),
         }

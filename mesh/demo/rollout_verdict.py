@@ -32,13 +32,11 @@ __all__ = [
     "is_everywhere",
     "is_gone",
     "judge_bad_release",
-    "judge_comeback",
     "judge_duration",
     "judge_poison",
     "judge_release",
     "judge_speech",
     "judge_stages",
-    "judge_stays_back",
 ]
 
 PERCENTS = (10, 50, 100)
@@ -74,12 +72,21 @@ class BadRelease:
 
 @dataclass(slots=True)
 class Comeback:
-    """A box that was killed, and what it said when it was back."""
+    """A box that was killed, and what it said when it was back and from then on.
+
+    Attributes:
+        box: which; "" for none.
+        seconds: from the signal until it was among the others again.
+        began_with_release: whether its new process began with what it had run.
+        bytes_fetched: of the release since then, the most that it ever said; None if it never did.
+        watched_s: for how long it was asked.
+    """
 
     box: str = ""
     seconds: float = 0.0
     began_with_release: bool = False
     bytes_fetched: int | None = None
+    watched_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -277,31 +284,6 @@ def judge_speech(
     )  # fmt: skip
 
 
-def judge_comeback(
-    trial: Trial, back: Comeback, exit_code: int | None, answer: Answer, claims: Claims
-) -> None:
-    """See that a box that was killed in the middle came back by itself.
-
-    Args:
-        trial: what it ran.
-        back: which box; is filled in.
-        exit_code: of the process that was killed.
-        answer: the box's, from its new process.
-        claims: where the claim is judged.
-    """
-    back.began_with_release = answer.get("began_with") == trial.digest
-    fetched = answer.get("fetched")
-    back.bytes_fetched = fetched if isinstance(fetched, int) else None
-    runs = answer.get("running") == trial.digest and answer.get("proven") is True
-    killed = exit_code is not None and exit_code < 0
-    claims.check(
-        "comes_back", killed and runs and back.began_with_release and back.bytes_fetched == 0,
-        f"{back.box}, killed while it ran {trial.version}, began again "
-        f"{'with it' if back.began_with_release else 'without it'} from its own store; "
-        f"{back.bytes_fetched} bytes fetched",
-    )  # fmt: skip
-
-
 def judge_poison(
     trial: Trial, names: Mapping[bytes, str], sent: Value, outcome: Outcome, claims: Claims
 ) -> None:
@@ -357,19 +339,6 @@ def judge_bad_release(
     claims.check(
         "rolled_back", bad.rolled_back,
         f"every box knows that {trial.version} was halted, and runs what was approved",
-    )  # fmt: skip
-
-
-def judge_stays_back(
-    trial: Trial, runs_again: bytes, box: str, answer: Answer, claims: Claims
-) -> None:
-    """See that a box that ran what was halted does not begin with it again."""
-    ran = [digest for digest, _ in _rows(answer.get("ran"))]
-    began = answer.get("began_with") == runs_again and trial.digest not in ran
-    claims.check(
-        "stays_back", began and answer.get("running") == runs_again,
-        f"{box}, which had run {trial.version}, began again with "
-        f"{'what was approved' if began else 'something else'}",
     )  # fmt: skip
 
 

@@ -238,6 +238,7 @@ class Fetcher:
             counters.bytes_wasted += len(frame.data)
             return None
         counters.bytes_fetched += len(frame.data)
+        blob.bytes_fetched += len(frame.data)
         self._cancel(blob, index)
         blob.writing |= 1 << index
         self.writes += 1

@@ -55,6 +55,7 @@ class BlobProgress:
         state: in a word.
         chunks_held: chunks on the disk.
         bytes_held: their bytes, to within one chunk.
+        bytes_fetched: bytes of it that peers sent and that were kept, since the start.
         sources: linked peers that hold some of it.
         reason: why it waits or failed, a sentence; None while all is well.
     """
@@ -63,6 +64,7 @@ class BlobProgress:
     state: State
     chunks_held: int
     bytes_held: int
+    bytes_fetched: int
     sources: int
     reason: str | None
 
@@ -163,4 +165,12 @@ def progress_of(blob: Blob) -> BlobProgress:
     """Return how far an artefact is."""
     held = blob.held.bit_count()
     size = min(blob.reference.size, held * CHUNK_SIZE)
-    return BlobProgress(blob.reference, blob.state, held, size, len(blob.sources), blob.reason)
+    return BlobProgress(
+        reference=blob.reference,
+        state=blob.state,
+        chunks_held=held,
+        bytes_held=size,
+        bytes_fetched=blob.bytes_fetched,
+        sources=len(blob.sources),
+        reason=blob.reason,
+    )

@@ -67,6 +67,7 @@ class Blob:
         banned: peers that sent wrong bytes of it.
         served: by chunk, how often it was sent to anybody.
         gained: chunks that interested peers have not been told of.
+        bytes_fetched: bytes of chunks that arrived and were kept, since it is known here.
         reason: why it waits or failed; None while all is well.
         retry_ns: when the disk is tried again; None while it works.
     """
@@ -82,6 +83,7 @@ class Blob:
         self.banned: dict[bytes, None] = {}
         self.served: dict[int, int] = {}
         self.gained = 0
+        self.bytes_fetched = 0
         self.reason: str | None = None
         self.retry_ns: int | None = None
         self._asked_mask = 0

@@ -31,6 +31,7 @@ from mesh.orchestration.blob_tree import reference_of
 from mesh.orchestration.cohort import Cohort
 from mesh.orchestration.sight import Sight, is_partitioned
 from mesh.units import SECOND
+from tests.unit.demo.planted import holding, silent_claims
 
 KEY = SecretKey.from_seed(bytes(range(32)))
 SIDE = riverside(generate_city(247))
@@ -86,14 +87,17 @@ class Run:
     now_ns: int = NOW_NS
     outcome: Held = field(default_factory=Held)
 
-    def judged(self) -> list[str]:
-        claims = Claims(keep_going=True, say=lambda name, held, sentence: None)
+    def judge(self) -> Claims:
+        claims = silent_claims()
         judge_under_way(TRIAL, self.before, self.outcome, claims)
         judge_held(TRIAL, self.during, self.now_ns, CUT_NS, self.outcome, claims)
         judge_gone_on(TRIAL, self.during, self.outcome, claims)
         judge_completed(TRIAL, self.after, self.took_s, self.outcome, claims)
         judge_once(TRIAL, self.after, self.outcome, claims)
-        return claims.failed
+        return claims
+
+    def judged(self) -> list[str]:
+        return self.judge().failed
 
 
 def test_a_flawless_rollout_passes_and_is_counted():
@@ -224,6 +228,13 @@ FLAWS = {
     revoked_box_runs_it: ["promoted_once"],
     revoked_box_is_silent: ["promoted_once"],
 }
+
+
+def judged_with(flaw: Callable[[Run], None] | None) -> dict[str, bool]:
+    run = Run()
+    if flaw is not None:
+        flaw(run)
+    return holding(run.judge())
 
 
 @pytest.mark.parametrize(("flaw", "failed"), FLAWS.items(), ids=[flaw.__name__ for flaw in FLAWS])

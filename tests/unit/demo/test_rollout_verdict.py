@@ -8,6 +8,12 @@ from typing import Any
 import pytest
 
 from mesh.demo.claims import Claims
+from mesh.demo.comeback_verdict import (
+    WATCHED_S_MIN,
+    judge_comeback,
+    judge_own_store,
+    judge_stays_back,
+)
 from mesh.demo.own_figures import FIGURE_SLACK_PPM, Figures
 from mesh.demo.rollout_verdict import (
     MAP50_PPM_MIN,
@@ -19,15 +25,14 @@ from mesh.demo.rollout_verdict import (
     is_everywhere,
     is_gone,
     judge_bad_release,
-    judge_comeback,
     judge_duration,
     judge_poison,
     judge_release,
     judge_speech,
     judge_stages,
-    judge_stays_back,
 )
 from mesh.units import SECOND
+from tests.unit.demo.planted import holding, silent_claims
 
 NAMES = tuple(f"south/box-{number}" for number in range(12))
 KEYS = {name: name.encode() for name in NAMES}
@@ -98,9 +103,14 @@ class Run:
     seconds: float = 40.0
     back: dict[str, Any] = field(
         default_factory=lambda: {
-            "began_with": GOOD, "running": GOOD, "proven": True, "fetched": 0, "ran": [[GOOD, 1]],
+            "began_with": GOOD, "running": GOOD, "proven": True, "fetched": [[GOOD, 0]],
+            "ran": [[GOOD, 1]],
         }
     )  # fmt: skip
+    watched: list[tuple[int, int | None]] = field(
+        default_factory=lambda: [(s(at_s), 0) for at_s in range(30, 60)]
+    )
+    ended_ns: int = s(58.5)
     again: dict[str, Any] = field(
         default_factory=lambda: {"began_with": GOOD, "running": GOOD, "ran": [[GOOD, 1]]}
     )
@@ -114,9 +124,9 @@ class Run:
         }
     )  # fmt: skip
 
-    def judged(self) -> list[str]:
-        """Judge it; returns the claims that failed."""
-        claims = Claims(keep_going=True, say=lambda name, held, sentence: None)
+    def judge(self) -> Claims:
+        """Judge it."""
+        claims = silent_claims()
         outcome, names = self.outcome, {key: name for name, key in KEYS.items()}
         back = outcome.comeback = Comeback(NAMES[0])
         judge_poison(self.good, names, self.sent, outcome, claims)
@@ -126,8 +136,13 @@ class Run:
         judge_speech(self.good, self.models, self.heard, claims)
         judge_bad_release(self.bad, GOOD, self.after, outcome, claims)
         judge_stays_back(self.bad, GOOD, NAMES[0], self.again, claims)
+        judge_own_store(self.good, back, self.watched, self.ended_ns, claims)
         judge_duration(self.seconds, outcome, claims)
-        return claims.failed
+        return claims
+
+    def judged(self) -> list[str]:
+        """Judge it; returns the claims that failed."""
+        return self.judge().failed
 
 
 @pytest.fixture
@@ -223,7 +238,36 @@ def it_ended_by_itself(run: Run) -> None:
 
 
 def it_fetched_again(run: Run) -> None:
-    run.back["fetched"] = 7_600_000
+    run.back["fetched"] = [[GOOD, 7_600_000]]
+
+
+def it_does_not_say_what_it_fetched(run: Run) -> None:
+    run.back["fetched"] = [[BAD, 0]]
+
+
+def it_fetched_later(run: Run) -> None:
+    run.watched[7] = (run.watched[7][0], 262_144)
+
+
+def it_never_said_again_what_it_fetched(run: Run) -> None:
+    run.watched[3:] = [(at_ns, None) for at_ns, _ in run.watched[3:]]
+
+
+def it_was_asked_once(run: Run) -> None:
+    del run.watched[:-1]
+
+
+def it_was_not_asked_at_the_end(run: Run) -> None:
+    run.watched.pop()
+
+
+def it_was_never_asked(run: Run) -> None:
+    run.watched.clear()
+
+
+def it_was_asked_for_a_moment(run: Run) -> None:
+    end_ns = run.watched[-1][0]
+    run.watched[:-1] = [(end_ns - s(WATCHED_S_MIN - 0.1), 0)]
 
 
 def it_began_as_delivered(run: Run) -> None:
@@ -314,6 +358,13 @@ FLAWS: dict[Callable[[Run], None], list[str]] = {
     it_was_not_killed: ["comes_back"],
     it_ended_by_itself: ["comes_back"],
     it_fetched_again: ["comes_back"],
+    it_does_not_say_what_it_fetched: ["comes_back"],
+    it_fetched_later: ["own_store"],
+    it_never_said_again_what_it_fetched: ["own_store"],
+    it_was_asked_once: ["own_store"],
+    it_was_not_asked_at_the_end: ["own_store"],
+    it_was_never_asked: ["own_store"],
+    it_was_asked_for_a_moment: ["own_store"],
     it_began_as_delivered: ["comes_back"],
     it_never_came_back: ["comes_back"],
     nobody_was_poisoned: ["poison_refused"],
@@ -332,6 +383,13 @@ FLAWS: dict[Callable[[Run], None], list[str]] = {
     it_runs_the_halted_one_for_a_moment: ["stays_back"],
     it_took_too_long: ["rollout_time"],
 }
+
+
+def judged_with(flaw: Callable[[Run], None] | None) -> dict[str, bool]:
+    run = Run()
+    if flaw is not None:
+        flaw(run)
+    return holding(run.judge())
 
 
 @pytest.mark.parametrize(("flaw", "failed"), FLAWS.items(), ids=[flaw.__name__ for flaw in FLAWS])

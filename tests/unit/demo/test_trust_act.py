@@ -49,17 +49,23 @@ class Act(TrustAct):
         self.cast: Any = cast
 
 
-@pytest.fixture
-def cast() -> Played:
+def played_cast(kind: type[Played] = Played) -> Any:
+    """Return a cast of a small city, with a process behind every name."""
     city = neighbourhood(generate_city(1), 6)
     names = [CENTRE, BOOTSTRAP, f"{city.hero.district}/box-9001", *city.names]
     principals = {name: SimpleNamespace(key=name.encode()) for name in names}
     foundation: Any = SimpleNamespace(principals=principals)
     processes: Any = None
-    cast = Played(processes, foundation, city, Path("scene"), Path("model"))
+    cast = kind(processes, foundation, city, Path("scene"), Path("model"))
     child: Any = SimpleNamespace(pid=1, exit_code=None)
     cast.running = dict.fromkeys(names, child)
     return cast
+
+
+@pytest.fixture
+def cast() -> Played:
+    made: Played = played_cast()
+    return made
 
 
 def linked(*peers: bytes) -> dict[str, Value]:

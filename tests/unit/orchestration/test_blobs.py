@@ -185,7 +185,7 @@ def test_from_want_to_complete_by_hand() -> None:
     progress = exchange.progress()[0]
     assert (progress.bytes_held, progress.chunks_held) == (len(DATA), CHUNKS)
     statistics = exchange.statistics()
-    assert statistics.bytes_fetched == len(DATA)
+    assert statistics.bytes_fetched == progress.bytes_fetched == len(DATA)
     assert (statistics.bytes_wasted, statistics.jobs, statistics.requests) == (0, 0, 0)
     assert "1 complete, 0 wanted, 1 peers" in repr(exchange)
     assert exchange.deadline_ns() is None or exchange.tick(SECOND) is not None
