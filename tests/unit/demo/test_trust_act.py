@@ -16,6 +16,7 @@ from mesh.demo.foundation import BOOTSTRAP, CENTRE
 from mesh.demo.trust_act import TrustAct
 
 EVENT = b"event"
+CITY = neighbourhood(generate_city(1), 6)
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class Act(TrustAct):
 
 def played_cast(kind: type[Played] = Played) -> Any:
     """Return a cast of a small city, with a process behind every name."""
-    city = neighbourhood(generate_city(1), 6)
+    city = CITY
     names = [CENTRE, BOOTSTRAP, f"{city.hero.district}/box-9001", *city.names]
     principals = {name: SimpleNamespace(key=name.encode()) for name in names}
     foundation: Any = SimpleNamespace(principals=principals)
