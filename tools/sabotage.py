@@ -139,7 +139,7 @@ CASES = (
     Case("old_word_kept", "partition", ("facts_lost",),
          preload=("tools.sabotages.old_word_kept",)),
     Case("revoked_believed_on", "partition", ("exposure_ends",),
-         preload=("tools.sabotages.answers_kept",)),
+         preload=("tools.sabotages.yes_for_good",)),
     Case("steward_file_missing", "trust", ("swap",), broken=_steward_file_missing),
 )  # fmt: skip
 
