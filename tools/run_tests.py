@@ -48,13 +48,14 @@ FLOORS = {
 FACES = (
     "tests/docs",
     "tests/repo",
+    "tests/sim",
     "tests/unit/cli",
     "tests/unit/demo",
     "tests/unit/net",
     "tests/unit/node",
     "tests/unit/testing",
 )
-"""Tests of what is not pure: no floor's coverage hangs on them."""
+"""Tests of what is not pure, and whole fleets: no floor's coverage hangs on them."""
 
 IMPURE = ("identity/keystore.py", "crdt/store.py", "crdt/projection.py")
 

@@ -234,6 +234,7 @@ class Driven:
                         entries=() if effect.own else effect.entries,
                         roots=effect.roots,
                         dropped=effect.dropped,
+                        memory=effect.memory,
                     )
                 )
                 answer = self.mind.persisted(effect.ticket, self.now)

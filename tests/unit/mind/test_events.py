@@ -209,6 +209,29 @@ def test_what_may_not_be_published_is_neither_delivered_nor_passed_on():
     assert [penalty.peer for penalty in of(fx.Penalise, effects)] == [public("box-1")]
 
 
+def test_every_count_has_a_name_of_its_own_and_adds_up():
+    town = city()
+    town.write(revoke("box-0", "city/0", []))
+    driven = Driven(town)
+    for within in (300.0, 600.0):
+        listening(driven, within=Disc(48.0, 11.0, within))
+    driven.meet("box-1")
+    driven.connect("box-2")
+    driven.gossip("box-1", cell_topic(ns(driven), CELL), sealed(driven).wire)
+    driven.gossip("box-1", cell_topic(ns(driven), CELL), sealed(driven, model=bytes(32), n=1).wire)
+    for _ in range(2):
+        driven.mind.publish(draft(), driven.now)
+    counts = driven.mind.statistics().counters()
+    assert counts["events.accepted"] == 1
+    assert counts["events.refused.model_not_approved"] == 1
+    assert counts["events.unheard.revoked"] == 2
+    assert (counts["links.member"], counts["links.unsorted"]) == (1, 1)
+    per = driven.mind.statistics().reactions.subscriptions.values()
+    assert len(per) == 2
+    assert counts["reactions.matched"] == sum(each.matched for each in per) == 2
+    assert all(type(count) is int for count in counts.values())
+
+
 def test_an_untrusted_clock_observes_and_hands_nothing_out():
     driven = Driven(city())
     listening(driven)
