@@ -289,7 +289,7 @@ def _share_ppm(part: int, whole: int) -> int:
 
 
 class ShadowTally:
-    """How often a candidate says something else than the incumbent on the same live frames.
+    """How often a candidate says something else than the incumbent on the same frames.
 
     What counts is what a box would do: whether a vehicle stands in the zone. Two good detectors
     differ in faint boxes all the time, and nobody acts on those.
@@ -304,6 +304,11 @@ class ShadowTally:
     def frames(self) -> int:
         """Frames compared, those on which the candidate failed included."""
         return self._frames
+
+    @property
+    def disagreeing(self) -> int:
+        """Frames on which they differ."""
+        return self._disagreeing
 
     @property
     def errors(self) -> int:
@@ -325,3 +330,15 @@ class ShadowTally:
     def disagreement_ppm(self) -> int | None:
         """Share of frames on which they differ; None before the first."""
         return None if self._frames == 0 else PPM * self._disagreeing // self._frames
+
+    def worst_with(self, live: "ShadowTally") -> int | None:
+        """What these canary frames and live ones say together: the worse of without and with them.
+
+        So a quiet street dilutes nothing, and an odd frame weighs no more than a canary frame. None
+        where no canary frame was compared: a few live ones alone are no measurement.
+        """
+        alone = self.disagreement_ppm
+        if alone is None:
+            return None
+        frames = self.frames + live.frames
+        return max(alone, PPM * (self.disagreeing + live.disagreeing) // frames)

@@ -4,7 +4,7 @@ The self-test runs on the box's own hardware, on the canary frames in the artefa
 answers otherwise than its builder's (`inference.golden`) does not start. Its figures, and how often
 it contradicts what runs now on the same frames, go into the report; what is good enough is the
 gate's affair. A model that was tested is cast as a shadow of the incumbent until it is swapped in,
-or is not to be any more.
+or is not to be any more; what it fails at and contradicts on live frames meanwhile counts too.
 """
 
 from collections.abc import Callable, Iterable
@@ -87,6 +87,7 @@ class ModelHost:
         self._report = report
         self._clock_ns = clock_ns
         self._release_keys = None if release_keys is None else tuple(release_keys)
+        self._canary, self._errors = ShadowTally(), 0
 
     def fetch(self, digest: bytes) -> bytes | None:
         """See `Host.fetch`."""
@@ -100,7 +101,8 @@ class ModelHost:
         runtime = load_artifact(artifact)
         try:
             result = self_test(artifact, runtime, self._clock_ns)
-            figures = metrics_of(result.metrics, self._disagreement(artifact, result))
+            self._canary, self._errors = self._compared(artifact, result), result.metrics.errors
+            figures = metrics_of(result.metrics, self._canary.disagreement_ppm)
         except BaseException:
             runtime.close()
             raise
@@ -109,6 +111,14 @@ class ModelHost:
         else:
             runtime.close()
         return result.mismatch, figures
+
+    def live_figures(self) -> dict[str, int]:
+        """See `Host.live_figures`: it failed so often, and contradicted what runs."""
+        live = self._live.tally
+        figures = {"errors": self._errors + live.errors}
+        if (worst := self._canary.worst_with(live)) is not None:
+            figures["disagreement_ppm"] = worst
+        return figures
 
     def activate(self, data: bytes | None) -> None:
         """See `Host.activate`."""
@@ -130,11 +140,11 @@ class ModelHost:
         """See `Host.report`."""
         self._report(outcome)
 
-    def _disagreement(self, artifact: Artifact, result: SelfTest) -> int | None:
-        """Share of canary frames on which the candidate contradicts what runs."""
+    def _compared(self, artifact: Artifact, result: SelfTest) -> ShadowTally:
+        """How the candidate compares with what runs on the canary frames."""
         canary, tally = artifact.canary, ShadowTally()
         if canary is None:
-            return None
+            return tally
         for frame, picture, answer in zip(
             canary.frames, canary.pixels, result.answers, strict=True
         ):
@@ -150,4 +160,4 @@ class ModelHost:
                 zone_confidence(frame.calibration, ours) > 0,
                 zone_confidence(frame.calibration, answer.found()) > 0,
             )
-        return tally.disagreement_ppm
+        return tally

@@ -5,7 +5,7 @@ the order given; each that has an answer is answered with one event.
 """
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from inference.slot_record import Key, SlotRecord
 
@@ -50,7 +50,8 @@ class Outcome:
             the box runs something else), waiting (for bytes or room; no failure).
         key: what was asked for; `Key(None)` where nobody asked and the factory's own failed.
         reason: why, for failed and waiting.
-        metrics: figures of the self-test here, for started and good.
+        metrics: figures of the self-test here, for started and good; good tells them as the live
+            frames in its shadow left them.
     """
 
     kind: OutcomeKind
@@ -95,9 +96,15 @@ class Tested:
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """What was tested may be swapped in."""
+    """What was tested may be swapped in.
+
+    Attributes:
+        digest: of it.
+        figures: what live frames in its shadow made of those of its self-test, by the same names.
+    """
 
     digest: bytes
+    figures: dict[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class Side:
     Attributes:
         key: what it was put there for.
         vouched: whether it gave a good live inference on this box.
-        metrics: figures of its self-test here, by name.
+        metrics: figures of its self-test here, by name; from its swap on with those of its shadow.
     """
 
     key: Key

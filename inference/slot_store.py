@@ -27,6 +27,7 @@ from inference.slot_events import (
     Activate,
     Effect,
     Event,
+    Go,
     Install,
     Installed,
     NotActivated,
@@ -190,6 +191,14 @@ class Host(Protocol):
         """Self-test an artefact beside what runs: the problem or None, and figures."""
         ...
 
+    def live_figures(self) -> dict[str, int]:
+        """What live frames made of the figures of what was tested last, by the same names.
+
+        Asked when it is about to be swapped in, maybe more than once. They take the place of those
+        of its self-test; {} leaves these, and a name that its self-test did not tell is not kept.
+        """
+        ...
+
     def activate(self, data: bytes | None) -> None:
         """Run an artefact from the next frame on; None runs the factory's own.
 
@@ -246,6 +255,8 @@ class SlotKeeper:
 
     def handle(self, event: Event) -> None:
         """Take what happened, and do what follows from it."""
+        if isinstance(event, Go) and event.digest == self._candidate:
+            event = Go(event.digest, self._host.live_figures())
         self._perform(self._slots.handle(event, self._clock_ns()))
 
     def _perform(self, effects: list[Effect]) -> None:

@@ -137,8 +137,8 @@ class Slots(Running):
                 return self._not_installed(digest, reason, now_ns)
             case Tested(digest, problem, metrics):
                 return self._tested(digest, problem, metrics, now_ns)
-            case Go(digest):
-                return self._swap(self._spare, now_ns) if digest == self.ready else []
+            case Go(digest, figures):
+                return self._swap(self._spare, figures, now_ns) if digest == self.ready else []
             case NotActivated(digest, reason):
                 return self._back(reason, now_ns) if digest == self._record.digest else []
             case Seen(digest, problem):
@@ -170,14 +170,14 @@ class Slots(Running):
         if self._is_on_trial():
             return self._leave_trial(key, now_ns)
         if digest is None:
-            return self._swap(None, now_ns)
+            return self._swap(None, {}, now_ns)
         number = record.holding(digest)
         if number is None:
             return self._install(key, now_ns)
         self._spare = number
         held = record.side(number)
         if held is not None and held.vouched and not key.intent:
-            return self._swap(number, now_ns)
+            return self._swap(number, {}, now_ns)
         return self._ready(now_ns)  # an intent's waits for its permission, though it worked before
 
     def _asked_for_what_runs(self, key: Key, now_ns: int) -> list[Effect]:
@@ -290,11 +290,17 @@ class Slots(Running):
 
     # What runs
 
-    def _swap(self, number: int | None, now_ns: int) -> list[Effect]:
+    def _swap(self, number: int | None, figures: dict[str, int], now_ns: int) -> list[Effect]:
+        """Run it; its figures are written with that, so no crash before its good report loses them.
+
+        Only those that its self-test told are kept: so they stay as few as a record may hold.
+        """
         record, wanted = self._record, self._wanted
         held = record.side(number)
         if number is not None and held is not None and wanted is not None:
-            record = replace(record, sides=record.with_side(number, replace(held, key=wanted)))
+            metrics = {name: figures.get(name, tested) for name, tested in held.metrics.items()}
+            held = replace(held, key=wanted, metrics=metrics)
+            record = replace(record, sides=record.with_side(number, held))
         record = replace(record, active=number, starts=1)
 
         def then(now_ns: int) -> list[Effect]:

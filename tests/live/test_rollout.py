@@ -41,6 +41,9 @@ class Signals:
         parse_artifact(data)
         return None, {"errors": 0}
 
+    def live_figures(self) -> dict[str, int]:
+        return {}
+
     def forget(self) -> None:
         pass
 

@@ -63,6 +63,7 @@ class World:
     kills_in_test: tuple[bytes, ...] = ()
     kills_when_run: tuple[bytes, ...] = ()
     figures: dict[bytes, int] = field(default_factory=lambda: {DIGESTS[2]: METRICS_MAX})
+    live: dict[str, int] = field(default_factory=dict)
     factory_problem: str | None = None
     ever_activated: list[bytes | None] = field(default_factory=list)
 
@@ -108,6 +109,10 @@ class Box:
         self.running, self.is_blind = digest, False
         self.activated.append(digest)
         self.world.ever_activated.append(digest)
+
+    def live_figures(self) -> dict[str, int]:
+        assert self.candidate == self.keeper.slots.ready, "only what is in shadow is asked about"
+        return dict(self.world.live)
 
     def forget(self) -> None:
         self.candidate = None

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -236,6 +237,33 @@ def test_a_candidate_that_is_not_swapped_in_leaves_its_shadow(tmp_path: Path, mo
     keeper.handle(Want(Key(second.digest, b"again")))
     keeper.handle(Withdraw((first.digest, second.digest)))
     assert all(runtime.closed == 1 for runtime in models.loaded)
+
+
+@given(st.lists(st.sampled_from(["same", "other", "failed"]), max_size=6))
+def test_its_report_counts_what_it_fails_at_and_contradicts_on_live_frames(said: list[str]):
+    blind, seeing = (
+        LiveDetector(Strict(9, rows), EVERYWHERE) for rows in (rows_of([]), van_rows())
+    )
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        models, told = Models(patch), list[Outcome]()
+        made = a_model(1)
+        host = a_host(blind, made, report=told.append, factory=lambda: Strict(9, rows_of([])))
+        keeper = SlotKeeper(SlotStore(FileDisk(Path(folder))), host, lambda: 0)
+        keeper.start()
+        keeper.handle(Want(Key(made.digest)))
+        (candidate,) = models.loaded
+        runs = {"same": candidate.run, "other": candidate.run, "failed": Failing(1).run}
+        for one in said:
+            look = (seeing if one == "other" else blind).look(IMAGE)
+            patch.setattr(candidate, "run", runs[one])
+            blind.look_in_shadow(IMAGE, look)
+        for event in (Go(made.digest), Seen(made.digest)):
+            keeper.handle(event)
+    odd = len(said) - said.count("same")
+    started, good = (outcome.metrics or {} for outcome in told)
+    assert started["disagreement_ppm"] == started["errors"] == 0
+    changed = {"disagreement_ppm": PPM * odd // (1 + len(said)), "errors": said.count("failed")}
+    assert good == started | changed
 
 
 def test_a_self_test_that_breaks_off_leaves_nothing_open(monkeypatch):
