@@ -12,6 +12,7 @@ INVARIANT = "tests/laws/rollouts/test_invariant.py"
 TABLES = "tests/unit/orchestration/test_tables.py"
 CONDUCTS = "tests/unit/orchestration/test_conductor.py"
 RECORDS = "tests/unit/orchestration/test_records.py"
+SHADOWS = "tests/unit/inference/test_shadow.py"
 ASKED = "tests/unit/orchestration/test_applying.py"
 
 LIVES = (HISTORIES, INVARIANT)
@@ -92,6 +93,22 @@ GATES = (
         "        or _above(measured.disagreement_ppm, gate.disagreement_ppm_max)\n",
         "",
         (VERDICTS, FOLD),
+    ),
+    _mutant(
+        "a quiet street dilutes",
+        "live frames on which nothing happens outweigh what canary frames found",
+        "inference/canary.py",
+        "return max(alone, PPM * (self.disagreeing + live.disagreeing) // frames)",
+        "return PPM * (self.disagreeing + live.disagreeing) // frames",
+        (SHADOWS,),
+    ),
+    _mutant(
+        "a shadow tells nobody",
+        "what a candidate contradicts and fails at on live frames is in no report",
+        "inference/slot_store.py",
+        "if isinstance(event, Go) and event.digest == self._candidate:",
+        "if False:",
+        (SHADOWS,),
     ),
     _mutant(
         "slow is no failure",
