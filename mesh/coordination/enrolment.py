@@ -21,6 +21,7 @@ __all__ = [
     "grant_body",
     "holders",
     "next_epoch",
+    "put_body",
     "revocation_body",
     "steward_role",
 ]
@@ -137,3 +138,11 @@ def revocation_body(replica: Replica, pair: Pair, *, mode: str = "compromise") -
         mode: `compromise` or `retire`.
     """
     return {"pk": pair.key, "name": pair.name, "mode": mode, "cut": feed_heads(replica, pair.key)}
+
+
+def put_body(replica: Replica, key: str, value: object) -> dict[str, object]:
+    """Return the body that sets a register, superseding every value that stands."""
+    known = replica.registers.get(key)
+    standing = known.standing if known is not None else ()
+    seen = sorted({c.entry_id for c in standing if len(c.entry_id) == 32})
+    return {"key": key, "value": value, "supersedes": seen}

@@ -12,13 +12,14 @@ import trio
 from identity.capability import EVERYWHERE, Capability, covers, is_name
 from identity.encoding import Value
 from identity.keys import KEY_SIZE
+from mesh.coordination.enrolment import put_body
 from mesh.coordination.models import MODEL_PREFIX, ModelState, parse_model
 from mesh.node.artefacts_asked import artefact_in, release_in, view_of
 from mesh.node.asked import EVENTS_DEFAULT, area_in, capability_text, patterns_in
 from mesh.node.blobstore_errors import BlobStoreError
 from mesh.node.control import ControlError, Verb
 from mesh.node.shelf import Shelf
-from mesh.node.signer import Signer, able, put_body
+from mesh.node.signer import Signer, able
 from mesh.orchestration.approving import approval_doubts, overruled
 from mesh.orchestration.errors import OrchestrationError
 from mesh.orchestration.releasing import check_released, releaser_doubt

@@ -10,7 +10,8 @@ from typing import cast
 from crdt.replica import Replica
 from mesh.choreography.cells import cell_at, distance_m
 from mesh.choreography.places import EDGES_MAX, Edge, Places
-from mesh.node.signer import Signer, may, put_body
+from mesh.coordination.enrolment import put_body
+from mesh.node.signer import Signer, may
 
 __all__ = ["EDGE_M_MAX", "cell_of", "put_place"]
 

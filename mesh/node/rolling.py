@@ -13,13 +13,14 @@ import trio
 
 from crdt.standing import Pair
 from identity.encoding import Value
+from mesh.coordination.enrolment import put_body
 from mesh.node.artefacts_asked import read_artifact, release_in, view_of
 from mesh.node.blobstore_errors import BlobStoreError
 from mesh.node.clock_doubts import ALONE, HeardClock, doubt_of
 from mesh.node.control import ControlError, Verb
 from mesh.node.shelf import Shelf
 from mesh.node.shell import read_clocks
-from mesh.node.signer import Signer, put_body, signed_last
+from mesh.node.signer import Signer, signed_last
 from mesh.orchestration.applying import Plan, plan_rollout
 from mesh.orchestration.command import Verb as CommandVerb
 from mesh.orchestration.command import command_key

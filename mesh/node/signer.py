@@ -22,7 +22,6 @@ __all__ = [
     "invite_for",
     "known_addresses",
     "may",
-    "put_body",
     "signed_last",
 ]
 
@@ -102,14 +101,6 @@ def signed_last(signer: Signer) -> tuple[int | None, dict[str, int]]:
         for pair in [pair for pair in pairs if authority.standings[pair].current][:1]:
             others[pair.name] = max(entry.t, others.get(pair.name, 0))
     return own, others
-
-
-def put_body(replica: Replica, key: str, value: object) -> dict[str, object]:
-    """Return the body that sets a register, superseding every value that stands."""
-    known = replica.registers.get(key)
-    standing = known.standing if known is not None else ()
-    seen = sorted({c.entry_id for c in standing if len(c.entry_id) == 32})
-    return {"key": key, "value": value, "supersedes": seen}
 
 
 def invite_for(signer: Signer, pair: Pair) -> Invite:

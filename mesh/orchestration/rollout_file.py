@@ -17,9 +17,9 @@ is. What travels holds no fraction: shares are parts per million, latencies micr
 milliseconds, each exactly what was written or refused. See docs/rollouts.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -36,9 +36,12 @@ __all__ = [
     "RolloutFile",
     "Spec",
     "Stage",
+    "check_numbers",
     "parse_rollout_file",
     "rollout_schema",
 ]
+
+Filling = TypeVar("Filling")
 
 STAGES_MAX = 16
 """Most stages of a rollout."""
@@ -157,7 +160,7 @@ def parse_rollout_file(data: bytes, name: str) -> RolloutFile:
     """
     try:
         filled = _FORM.read(data, name)
-        _check_numbers(filled)
+        check_numbers(filled, "$.spec", filled.value.spec.stages, filled.value.spec.gate)
     except MistakeError as error:
         raise RolloutFileError(error.name, error.line, error.column, error.told) from None
     return filled.value
@@ -178,25 +181,30 @@ def _scaled(text: str | None, scale: int) -> Decimal | None:
     return Decimal(text.strip().lstrip("<>=").strip()) * scale
 
 
-def _check_numbers(filled: Filled[RolloutFile]) -> None:
+def check_numbers(filled: Filled[Filling], where: str, stages: Sequence[Stage], gate: Gate) -> None:
     """Refuse stages that do not ascend, soaks beyond measure, and what no whole number stands for.
+
+    Args:
+        filled: a file in which a rollout is described.
+        where: the path of what holds its `stages` and `gate`.
+        stages: the stages that are there.
+        gate: its thresholds.
 
     Raises:
         MistakeError: the first that is wrong.
     """
-    spec, below = filled.value.spec, 0
-    for number, stage in enumerate(spec.stages):
-        where = f"$.spec.stages[{number}]"
+    below = 0
+    for number, stage in enumerate(stages):
+        place = f"{where}.stages[{number}]"
         share = Decimal(str(stage.percent)) * (PPM // 100)
         if share != int(share):
-            raise filled.wrong(f"{where}.percent", "expected at most 4 digits of a fraction")
+            raise filled.wrong(f"{place}.percent", "expected at most 4 digits of a fraction")
         if share <= below:
             told = f"expected more than the {Decimal(below) * 100 / PPM:f} of the stage before"
-            raise filled.wrong(f"{where}.percent", told)
+            raise filled.wrong(f"{place}.percent", told)
         below = int(share)
         if stage.soak_ms > SOAK_S_MAX * 1000:
-            raise filled.wrong(f"{where}.soak", f"expected at most {SOAK_S_MAX // 86_400}d")
-    gate = spec.gate
+            raise filled.wrong(f"{place}.soak", f"expected at most {SOAK_S_MAX // 86_400}d")
     for field, text, scale, most in (
         ("min_reports", str(gate.min_reports), PPM, PPM),
         ("success", gate.success, PPM, PPM),
@@ -207,7 +215,7 @@ def _check_numbers(filled: Filled[RolloutFile]) -> None:
         value = _scaled(text, scale)
         if value is not None and (value > most or value != int(value)):
             told = f"expected at most {most // scale}, in steps of {1 / Decimal(scale):f}"
-            raise filled.wrong(f"$.spec.gate.{field}", told)
+            raise filled.wrong(f"{where}.gate.{field}", told)
 
 
 # -------------------------------------------------------------------------------------- form

@@ -51,6 +51,11 @@ class SimulatedDisk:
         self._boots = 0
         self._memory: bytes | None = None
 
+    @property
+    def memory(self) -> bytes | None:
+        """What a conductor wrote down durably, if anything."""
+        return self._memory
+
     def write(self, batch: Batch, now_ns: int) -> int:
         """Take a batch; returns when it may be synced, behind all that were taken before."""
         self._unsynced.append(batch)

@@ -9,7 +9,7 @@
 
 A town stands in for the city (`mesh.testing.town`): two banks of a river, a box at each corner, a
 steward for each bank and one centre. Every box is a real mind with a real replica. What may happen
-to it is in `mesh.testing.fleet_faults`.
+to it is in `mesh.testing.fleet_faults`, and what people roll out in `mesh.testing.fleet_rollouts`.
 """
 
 from collections import Counter, deque
@@ -33,10 +33,10 @@ from mesh.coordination.enrolment import authority_role, grant_body, steward_role
 from mesh.coordination.trust import PeerClass
 from mesh.mind import Draft, MindConfig
 from mesh.testing.fleet_box import Delivered, FleetBox, FleetError
-from mesh.testing.fleet_faults import FleetFaults
+from mesh.testing.fleet_rollouts import FleetRollouts
 from mesh.testing.network import LinkModel
 from mesh.testing.sim import Simulation
-from mesh.testing.town import MODEL, NearMiss, Town
+from mesh.testing.town import MODEL, SLOT, NearMiss, Town
 from mesh.testing.trace import Happening
 
 __all__ = ["MODEL", "Delivered", "Fleet", "FleetBox", "FleetError", "NearMiss"]
@@ -49,7 +49,7 @@ LISTEN_M = 600.0
 """How far a box listens unless the caller says, metres."""
 
 
-class Fleet(FleetFaults):
+class Fleet(FleetRollouts):
     """The fleet and its world.
 
     Args:
@@ -67,6 +67,7 @@ class Fleet(FleetFaults):
     def __init__(
         self, *, boxes: int = 8, seed: int = 0, latency_ms: float = 5.0, loss: float = 0.0
     ) -> None:
+        super().__init__()
         self._seed = seed
         self._roots = [self._key("root")]
         self.genesis: Genesis = make_genesis([key.public for key in self._roots], 1)
@@ -294,7 +295,7 @@ class Fleet(FleetFaults):
             self.centre.write("put", self.town.record(name))
             self.centre.grant(self._key(name).public, name, place=name)
         model = {"digest": MODEL, "state": "approved", "events": ["traffic.*"], "area": "*"}
-        self.centre.write("put", {"key": "model/detector", "value": model, "supersedes": []})
+        self.centre.write("put", {"key": SLOT, "value": model, "supersedes": []})
         simulation.run(1.0)
         replica = self.centre.mind.replica
         simulation.crash(self.centre.node)

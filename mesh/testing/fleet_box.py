@@ -127,6 +127,7 @@ class FleetBox:
         self._numbers.clear()
         for interest, deliveries in self._listening:
             self._subscribe(interest, deliveries)
+        self._fleet.started(self)
 
     def _subscribe(self, interest: Interest, deliveries: list[Delivery]) -> None:
         simulation, mind = self._fleet.simulation, self.mind

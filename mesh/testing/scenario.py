@@ -26,6 +26,7 @@ from msgspec import UNSET, Meta, UnsetType
 from mesh.choreography.verdict import Reason
 from mesh.files.form import Filled, Form, MistakeError, nearest
 from mesh.files.yaml_tree import Node
+from mesh.testing.rollout_steps import PARTS_OF_ROLLOUTS, check_rollout_step
 from mesh.testing.scenario_steps import (
     Backup,
     Clock,
@@ -93,6 +94,11 @@ class Expect(Part, frozen=True, kw_only=True):
     requests: Count | None = None
     entries_exchanged: Count | None = None
     views_differed_s: Count | None = None
+    stages_opened: Count | None = None
+    swaps: Count | None = None
+    went_back: Count | None = None
+    refused_by_plan: Count | None = None
+    checks: Count | None = None
     refused: dict[str, Count] = msgspec.field(default_factory=dict[str, int])
 
     def wanted(self) -> dict[str, int]:
@@ -178,6 +184,7 @@ def _check_deed(filled: Filled[Scenario], where: str, deed: object) -> None:
         raise filled.wrong(f"{where}.disk", "expected full or sync_ms")
     elif isinstance(deed, Links) and not deed.changes():
         raise filled.wrong(f"{where}.links", "expected something that changes, as loss")
+    check_rollout_step(filled, where, deed)
 
 
 def _check_words(filled: Filled[Scenario], checkers: tuple[str, ...]) -> None:
@@ -225,6 +232,7 @@ _FORM = Form(
         "steps[].put": Put,
         "steps[].publish": Publish,
         "steps[].turn": Turn,
+        **PARTS_OF_ROLLOUTS,
         "expect": Expect,
     },
     EXPECTED,

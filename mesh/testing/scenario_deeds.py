@@ -14,22 +14,23 @@ from mesh.testing import scenario_steps as sc
 from mesh.testing.adversaries import Behaviour
 from mesh.testing.disk import Backup
 from mesh.testing.fleet import Fleet, FleetBox, FleetError
+from mesh.testing.rollout_deeds import RolloutDeeds, ScenarioError
 from mesh.testing.sight import Fact, Spoken
+from mesh.testing.town import SLOT
 from mesh.units import SECOND
 
 __all__ = ["Deeds", "ScenarioError"]
 
 REPLACED = " (old)"
 """What the name of a box ends with whose hardware was replaced."""
-PEACEFUL = frozenset({"publish", "put", "grant", "revoke", "backup"})
+PEACEFUL = frozenset(
+    {"publish", "put", "grant", "revoke", "backup", "release", "apply", "pause", "resume"}
+    | {"promote", "undo", "abort", "approve_model", "check_runs"}
+)
 """Verbs that neither break nor mend anything."""
 
 
-class ScenarioError(Exception):
-    """A scenario asks for something that its world cannot do at that moment."""
-
-
-class Deeds:
+class Deeds(RolloutDeeds):
     """A fleet, and what was done to it.
 
     Attributes:
@@ -125,7 +126,8 @@ class Deeds:
                 waiting.append((at_s, name, box, handle))
         self._written = waiting
 
-    def _wrote(self, name: str, handle: int) -> None:
+    def wrote(self, name: str, handle: int) -> None:
+        """A fact was written at a box: note it once it is durable."""
         self._written.append((self.now_s, name, self.fleet.box(name), handle))
 
     # ------------------------------------------------------------------------------ network
@@ -215,15 +217,15 @@ class Deeds:
         self.fleet.swap_hardware(swap.name, by=swap.by)
 
     def _revoke(self, revoke: sc.Revoke) -> None:
-        self._wrote(revoke.by, self.fleet.box(revoke.by).revoke(revoke.name))
+        self.wrote(revoke.by, self.fleet.box(revoke.by).revoke(revoke.name))
 
     def _grant(self, grant: sc.Grant) -> None:
         key = self.fleet.key(f"{grant.name}/by {grant.by}").public
-        self._wrote(grant.by, self.fleet.box(grant.by).grant(key, grant.name))
+        self.wrote(grant.by, self.fleet.box(grant.by).grant(key, grant.name))
 
     def _put(self, put: sc.Put) -> None:
         body: dict[str, object] = {"key": put.key, "value": put.value, "supersedes": []}
-        self._wrote(put.by, self.fleet.box(put.by).write("put", body))
+        self.wrote(put.by, self.fleet.box(put.by).write("put", body))
 
     # ------------------------------------------------------------------------------- boxes
 
@@ -244,6 +246,6 @@ class Deeds:
             return
         if box.name not in self.fleet.town.places:
             raise ScenarioError(f"{name} stands nowhere: only boxes publish")
-        event_id = self.fleet.publish(name)
+        event_id = self.fleet.publish(name, model=box.node.workshop.runs.get(SLOT))
         self.spoken[event_id] = Spoken(self.now_s, box.node.public, box.name)
         self.counts["published"] += 1

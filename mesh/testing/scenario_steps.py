@@ -9,7 +9,17 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from mesh.files.durations import DURATION, milliseconds
+from mesh.testing import rollout_steps as rs
+from mesh.testing.scenario_parts import (
+    Count,
+    Duration,
+    Part,
+    Several,
+    Share,
+    Text,
+    Who,
+    seconds,
+)
 
 __all__ = [
     "Backup", "Clock", "Count", "Cut", "Disk", "Duration", "Grant", "Hole", "Links", "OneWay",
@@ -17,26 +27,8 @@ __all__ = [
     "Text", "Turn", "seconds",
 ]  # fmt: skip
 
-SELECTORS_MAX = 64
-"""Most names and patterns of one selection."""
 PUBLISH_MAX = 100_000
 """Most events of one step and one box."""
-
-Duration = Annotated[str, Meta(pattern=DURATION, examples=["10s", "2m"])]
-Text = Annotated[str, Meta(min_length=1, max_length=63)]
-Who = Annotated[str, Meta(min_length=1, max_length=200, examples=["north/*", "centre"])]
-Several = Who | Annotated[tuple[Who, ...], Meta(min_length=1, max_length=SELECTORS_MAX)]
-Share = Annotated[float, Meta(ge=0, lt=1)]
-Count = Annotated[int, Meta(ge=1, le=1 << 40)]
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A mapping of the file; a misspelt key would be silently ignored, so it is refused."""
-
-
-def seconds(duration: str) -> float:
-    """Return a duration in seconds."""
-    return milliseconds(duration) / 1000
 
 
 class Cut(Part, frozen=True, kw_only=True):
@@ -191,6 +183,15 @@ class Step(Part, frozen=True, kw_only=True):
     put: Put | UnsetType = UNSET
     publish: Publish | UnsetType = UNSET
     turn: Turn | UnsetType = UNSET
+    release: rs.Release | UnsetType = UNSET
+    apply: rs.Apply | UnsetType = UNSET
+    pause: rs.Order | UnsetType = UNSET
+    resume: rs.Order | UnsetType = UNSET
+    promote: rs.Promote | UnsetType = UNSET
+    undo: rs.Order | UnsetType = UNSET
+    abort: rs.Order | UnsetType = UNSET
+    approve_model: rs.Approve | UnsetType = UNSET
+    check_runs: rs.Running | UnsetType = UNSET
 
     @property
     def at_s(self) -> float | None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from mesh.testing.rollout_steps import EXPECTED_OF_ROLLOUTS
+
 __all__ = ["EXPECTED"]
 
 _DURATION = "a number and ms, s, m, h or d, as 30s"
@@ -12,6 +14,7 @@ _SHARE = "a number from 0 to below 1"
 _LABEL = "1 to 63 characters of text"
 
 EXPECTED: Mapping[str, str] = {
+    **EXPECTED_OF_ROLLOUTS,
     "": "a mapping with name, why, steps, invariants and expect",
     "name": "lower-case letters, digits and - as river-cut",
     "why": "1 to 1000 characters of text: what it shows",
@@ -114,6 +117,11 @@ EXPECTED: Mapping[str, str] = {
     "expect.requests": _COUNT,
     "expect.entries_exchanged": _COUNT,
     "expect.views_differed_s": _COUNT,
+    "expect.stages_opened": _COUNT,
+    "expect.swaps": _COUNT,
+    "expect.went_back": _COUNT,
+    "expect.refused_by_plan": _COUNT,
+    "expect.checks": _COUNT,
     "expect.refused": "a mapping of reasons and whole numbers such as {revoked: 1}",
     "expect.refused[]": _COUNT,
 }

@@ -14,11 +14,13 @@ from mesh.choreography.event_type import event_type
 from mesh.choreography.reactions import Disc, Interest
 from mesh.mind.statistics import MindStatistics
 from mesh.testing.fleet import Fleet, FleetBox, NearMiss
+from mesh.testing.rollout_witness import RolloutTally, RolloutWitness
 from mesh.testing.scenario import FleetPlan
 from mesh.testing.scenario_deeds import Deeds
 from mesh.testing.scenario_steps import Step
 from mesh.testing.sight import Delivered, Sight
 from mesh.testing.simulated_node import SimulatedNode
+from mesh.testing.town import MODEL
 from mesh.units import SECOND
 
 __all__ = ["SimulatedWorld", "World"]
@@ -104,6 +106,10 @@ class SimulatedWorld:
         self._heard: list[Delivered] = []
         self._counted: dict[tuple[bytes, int], Counter[str]] = {}
         self._looked_s = 0.0
+        self._tally = RolloutTally()
+        self._witness = RolloutWitness(lambda: self.now_s, frozenset((MODEL,)))
+        self.fleet.simulation.workbench.witness = self._witness
+        self.fleet.deliver()
         self._attend()
         self.deeds.begin(after_s=LISTENING_S)
 
@@ -131,6 +137,8 @@ class SimulatedWorld:
         passed_s, self._looked_s = self.now_s - self._looked_s, self.now_s
         deeds.counts["cut_ms"] += round(passed_s * 1000) if not deeds.is_whole else 0
         deeds.counts["deliveries"] += len(heard)
+        moves = self._witness.take()
+        self._tally.add(moves, deeds.counts)
         now_ns = self.fleet.simulation.now_ns
         sight = Sight(
             now_s=self.now_s,
@@ -146,6 +154,7 @@ class SimulatedWorld:
             deliveries=heard,
             facts=deeds.facts,
             spoken=deeds.spoken,
+            moves=moves,
         )
         views = {box.authority for box in sight.members}
         deeds.counts["differed_ms"] += round(passed_s * 1000) if len(views) > 1 else 0
@@ -168,6 +177,8 @@ class SimulatedWorld:
         for name, box in self.fleet.boxes.items():
             node = box.node
             if node.mind is not None and self._lives.get(node.public) != node.life:
+                if node.public not in self._lives and name in self.fleet.town.places:
+                    self._witness.has(node, MODEL)
                 self._lives[node.public] = node.life
                 self._listen(name, box)
 

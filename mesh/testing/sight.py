@@ -13,6 +13,7 @@ from crdt.standing import Authority
 from mesh.choreography.event import SealedEvent
 from mesh.choreography.reactions import RequestDecision
 from mesh.mind.statistics import MindStatistics
+from mesh.testing.sight_rollouts import Move
 
 __all__ = ["BoxSight", "Delivered", "Fact", "Sight", "Spoken", "agreement", "differences"]
 
@@ -110,6 +111,7 @@ class Sight:
         deliveries: what was heard since the last look.
         facts: every fact so far.
         spoken: every event that was published so far, by id.
+        moves: what boxes did in rollouts since the last look, in order.
     """
 
     now_s: float
@@ -122,6 +124,7 @@ class Sight:
     deliveries: Sequence[Delivered]
     facts: Sequence[Fact]
     spoken: Mapping[bytes, Spoken]
+    moves: Sequence[Move] = ()
 
     @property
     def members(self) -> list[BoxSight]:

@@ -17,21 +17,15 @@ from identity.keys import SecretKey
 from mesh.mind import Mind, MindConfig
 from mesh.mind import effects as fx
 from mesh.mind.assembly import assemble
-from mesh.orchestration.goals import Goal, Waiting
 from mesh.testing.network import LinkModel, Network
 from mesh.testing.simulated_node import Misbehaviour, SimulatedNode
 from mesh.testing.streams import Streams
 from mesh.testing.trace import Trace
+from mesh.testing.workbench import Workbench
 from mesh.units import MS, SECOND, Instant
 
 __all__ = ["Simulation"]
 
-FETCH_NS = SECOND
-"""How long after a fetch that found nobody, and work that waits for bytes, it is tried again."""
-WORK_NS = 100 * MS
-"""How long a slot takes to load, to test or to swap."""
-REBOOT_NS = 5 * SECOND
-"""How long a box that its own work killed takes to start again."""
 ACT_NS = SECOND
 """How often a malicious box does something of its own accord."""
 LOOK_NS = 20 * MS
@@ -55,6 +49,7 @@ class Simulation:
         self.record = Trace()
         self.network = Network(self.random("network"), model or LinkModel())
         self._streams = Streams(self, self.nodes, self.network, self.record)
+        self.workbench = Workbench(self, self.nodes, self.network)
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
 
@@ -232,10 +227,9 @@ class Simulation:
         elif isinstance(effect, fx.Wrote):
             node.wrote[effect.handle] = effect
         elif isinstance(effect, fx.Fetch):
-            self._fetch(node, effect.reference.digest, node.life)
+            self.workbench.fetch(node, effect.reference.digest, node.life)
         elif isinstance(effect, fx.Apply):
-            node.workshop.goals[effect.goal.slot] = effect.goal
-            self._work(node, effect.goal, node.life)
+            self.workbench.apply(node, effect.goal)
 
     def _send(self, node: SimulatedNode, effect: fx.Send) -> None:
         if node.misbehaviour is None:
@@ -256,6 +250,8 @@ class Simulation:
 
     def _persist(self, node: SimulatedNode, effect: fx.Persist) -> None:
         life = node.life
+        if effect.memory is not None:
+            self.workbench.decided(node)
         batch = Batch(
             own=effect.entries if effect.own else (),
             entries=() if effect.own else effect.entries,
@@ -289,45 +285,6 @@ class Simulation:
                 self.perform(node, mind.tick(self.instant(node)))
 
         self.at(max(at_ns, self.now_ns), fire)
-
-    # ----------------------------------------------------------------------------- rollouts
-
-    def _fetch(self, node: SimulatedNode, digest: bytes, life: int) -> None:
-        """Get bytes from whoever is linked and has them, and try again while nobody is."""
-        mind, shelf = self._mind(node, life), node.workshop.shelf
-        if mind is None:
-            return
-        for peer in node.wires:
-            other = self.nodes[peer]
-            if digest in shelf or other.mind is None:
-                continue
-            if self.network.is_whole(node.public, peer):
-                shelf.update(other.workshop.copy(digest))
-        if digest in shelf:
-            now, data = self.instant(node), shelf[digest]
-            self.perform(node, mind.conduct(lambda told: told.fetched(digest, data), now))
-        else:
-            self.at(self.now_ns + FETCH_NS, lambda: self._fetch(node, digest, life))
-
-    def _work(self, node: SimulatedNode, goal: Goal, life: int) -> None:
-        """Do a piece of work towards a goal, as long as it stands."""
-
-        def work() -> None:
-            mind, shop = self._mind(node, life), node.workshop
-            if mind is None or shop.goals.get(goal.slot) != goal or goal.artefact is None:
-                return
-            artefact, answer = goal.artefact, shop.work(goal)
-            if answer is None:
-                self.crash(node)
-                self.at(self.now_ns + REBOOT_NS, lambda: self.boot(node))
-                return
-            now = self.instant(node)
-            tell = mind.conduct(lambda told: told.answer(goal.slot, artefact, answer), now)
-            self.perform(node, tell)
-            if isinstance(answer, Waiting):
-                self.at(self.now_ns + FETCH_NS, work)
-
-        self.at(self.now_ns + WORK_NS, work)
 
 
 def _names(nodes: Collection[SimulatedNode]) -> str:

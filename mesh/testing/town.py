@@ -12,7 +12,7 @@ from typing import cast
 from mesh.choreography.cells import cell_at
 from mesh.choreography.event_type import event
 
-__all__ = ["BLOCK_M", "EVENTS", "MODEL", "NearMiss", "Town"]
+__all__ = ["BLOCK_M", "EVENTS", "MODEL", "SLOT", "NearMiss", "Town"]
 
 BLOCK_M = 150.0
 """Distance of two corners, metres."""
@@ -26,7 +26,9 @@ _SHRINK = math.cos(math.radians(LATITUDE))
 EVENTS = ("traffic.*",)
 """What boxes may publish."""
 MODEL = bytes(range(32))
-"""Digest of the approved model."""
+"""Digest of the approved model, with which every box was delivered."""
+SLOT = "model/detector"
+"""The slot in which a box runs it, and the register in which it is approved."""
 
 
 @event("traffic.near_miss")

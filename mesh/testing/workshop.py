@@ -13,11 +13,13 @@ from mesh.orchestration.report import Metrics
 
 __all__ = ["Fate", "Workshop"]
 
-Fate = Literal["good", "fails", "kills", "blind"]
-"""Good; fails its self-test; ends its process when it is swapped in; finds too little."""
+Fate = Literal["good", "fails", "kills", "blind", "slow"]
+"""Good; fails its self-test; ends its process when it is swapped in; finds too little; is late."""
 
 MEASURED = Metrics(p95_us=4_000, map50_ppm=800_000, disagreement_ppm=10_000, errors=0)
 BLIND = Metrics(p95_us=4_000, map50_ppm=300_000, disagreement_ppm=200_000, errors=0)
+SLOW = Metrics(p95_us=90_000, map50_ppm=800_000, disagreement_ppm=10_000, errors=0)
+_SHOWN = {"blind": BLIND, "slow": SLOW}
 
 
 @dataclass(slots=True)
@@ -62,4 +64,4 @@ class Workshop:
                 self._killed_by.add(artefact)
                 return None
             self.runs[goal.slot] = artefact
-        return Good(BLIND if fate == "blind" else MEASURED)
+        return Good(_SHOWN.get(fate, MEASURED))

@@ -12,6 +12,7 @@ from mesh.choreography.admission import Admission
 from mesh.coordination import trust
 from mesh.mind.links import Links
 from mesh.mind.syncing import Syncing
+from mesh.orchestration import conductor, opening
 from mesh.testing.disk import SimulatedDisk
 from tests.sim.playing import play, scenario
 
@@ -25,6 +26,7 @@ class Case(NamedTuple):
     steps: str
     bug: Callable[[Patch], None]
     told: str
+    fleet: str = "{boxes: 2}"
 
 
 def deaf_sync(patch: Patch) -> None:
@@ -81,6 +83,16 @@ def ids_are_kept_for_ever(patch: Patch) -> None:
     patch.setattr(Admission, "_consume", consume)
 
 
+def a_partition_goes_unnoticed(patch: Patch) -> None:
+    """Nobody counts itself partitioned, however few it sees."""
+    patch.setattr(opening, "is_partitioned", lambda *_: False)
+
+
+def every_stage_is_open(patch: Patch) -> None:
+    """A box starts what is rolled out whether its stage is open or not."""
+    patch.setattr(conductor, "is_open", lambda *_: True)
+
+
 CUT = """
     cut: {label: river, side: "north/*"}
     run: 12s
@@ -88,6 +100,13 @@ CUT = """
     run: 30s
     heal: river
     settle: 20s
+"""
+ROLLOUT = """
+    release: {model: v2}
+    apply: {model: v2, stages: [{percent: 10, soak: 20s}, {percent: 100}]}
+    run: 10s
+    cut: {side: "north/*"}
+    run: 40s
 """
 CASES = [
     Case("Convergence", CUT, deaf_sync, "views differ: "),
@@ -153,12 +172,26 @@ CASES = [
         ids_are_kept_for_ever,
         "ids of events; at most",
     ),
+    Case(
+        "RolloutSafety",
+        ROLLOUT,
+        a_partition_goes_unnoticed,
+        "it opened stage 1 of v2 though it saw 2 of 4 names, 2 unknown, and its rollout holds",
+        "{boxes: 4}",
+    ),
+    Case(
+        "RolloutSafety",
+        ROLLOUT,
+        every_stage_is_open,
+        "it swapped to v2, and no view had opened a stage of it that holds this box",
+        "{boxes: 4}",
+    ),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.checker for case in CASES])
 def test_it_holds_and_a_bug_breaks_it(case: Case, monkeypatch: Patch):
-    story = scenario(case.steps, case.checker)
+    story = scenario(case.steps, case.checker, fleet=case.fleet)
     sound = play(story)
     assert (sound.word, sound.sentences) == ("held", [])
     case.bug(monkeypatch)

@@ -1,240 +1,209 @@
 """Rollouts in virtual time, by real minds: records spread, every box decides and reports alone."""
 
 from dataclasses import replace
-from hashlib import sha256
+from typing import Literal
 
 import pytest
 
 from crdt.entry import Lane
-from mesh.orchestration.blob_tree import Reference, reference_of
-from mesh.orchestration.cohort import encode_names
-from mesh.orchestration.command import Command, Verb, command_key
-from mesh.orchestration.intent import Gate, Intent, Stage, intent_key
+from mesh.coordination.models import ModelState
+from mesh.orchestration.command import Verb
+from mesh.orchestration.intent import Stage
 from mesh.orchestration.labels import labels_of
-from mesh.testing.fleet import MODEL, Fleet
+from mesh.testing.fleet import Fleet, FleetError
+from mesh.testing.fleet_rollouts import GATE
 
-SLOT = "model/detector"
-GATE = Gate(min_reports_ppm=900_000, success_ppm=990_000, map50_ppm_min=500_000)
-STAGES = (Stage(100_000, 10_000), Stage(500_000, 10_000), Stage(1_000_000))
-
-
-class Rollout:
-    """A standing fleet whose boxes run one model, and a person at the centre."""
-
-    def __init__(self, *, boxes: int = 12, seed: int = 1, **options: float) -> None:
-        self.fleet = Fleet(boxes=boxes, seed=seed, **options)
-        self.fleet.stand()
-        self.names = tuple(sorted(name for name in self.fleet.names() if "/box-" in name))
-        for name in self.names:
-            self.deliver(name)
-        self.nonce = 0
-
-    def deliver(self, name: str) -> None:
-        """A box says what it runs, as its application does at every start."""
-        box = self.fleet.box(name)
-        box.node.workshop.runs.setdefault(SLOT, MODEL)
-        box.node.workshop.shelf[MODEL] = b"as delivered"
-        now = self.fleet.simulation.instant(box.node)
-        tell = box.mind.conduct(lambda told: told.deliver(SLOT, MODEL), now)
-        self.fleet.simulation.perform(box.node, tell)
-
-    def apply(self, label: str, *, at: str = "centre", state: str = "candidate", **changes: object):
-        """Sign an intent and the record of its model; the bytes are where it was signed."""
-        box = self.fleet.box(at)
-        data, listed = label.encode(), encode_names(self.names)
-        shelf = box.node.workshop.shelf
-        shelf |= {sha256(each).digest(): each for each in (data, listed)}
-        artefact, names = reference_of(data), reference_of(listed)
-        self.nonce += 1
-        intent = Intent(
-            **{
-                **_fields(label, artefact, names, len(self.names)),
-                "nonce": self.nonce.to_bytes(8),
-                **changes,
-            }
-        )
-        model = {"digest": intent.artefact, "state": state, "events": ["traffic.*"], "area": "*"}
-        key = f"model/{label}"
-        box.write("put", {"key": key, "value": model, "supersedes": []})
-        key = intent_key(intent.scope, intent.id)
-        box.write("put", {"key": key, "value": intent.to_value(), "supersedes": []})
-        return intent
-
-    def order(self, verb: Verb, intent: Intent, *, at: str = "centre", **fields: object) -> None:
-        self.nonce += 1
-        command = Command(verb=verb, intent=intent.id, nonce=self.nonce.to_bytes(8), **fields)
-        key = command_key(intent.scope, command)
-        body = {"key": key, "value": command.to_value(), "supersedes": []}
-        self.fleet.box(at).write("put", body)
-
-    def running(self, intent: Intent) -> list[str]:
-        """The boxes that run what an intent brings."""
-        return [
-            name
-            for name in self.names
-            if self.fleet.box(name).node.workshop.runs.get(SLOT) == intent.artefact
-        ]
-
-    def tried(self, intent: Intent) -> list[str]:
-        """The boxes that ever swapped in what an intent brings."""
-        swap = (SLOT, intent.artefact)
-        boxes = ((name, self.fleet.box(name).node.workshop) for name in self.names)
-        return [name for name, shop in boxes if swap in shop.swaps]
-
-    def view(self, name: str, intent: Intent):
-        """The rollout as a box sees it."""
-        return self.fleet.box(name).mind.conducting.rollouts.by_id[intent.id]
-
-    def fate(self, label: str, fate: str, *names: str) -> None:
-        for name in names or self.names:
-            shop = self.fleet.box(name).node.workshop
-            shop.fates[sha256(label.encode()).digest()] = fate
+BOXES = 12
 
 
-def _fields(label: str, artefact: Reference, names: Reference, count: int) -> dict[str, object]:
-    return {
-        "title": label,
-        "scope": "",
-        "slot": SLOT,
-        "artefact": artefact.digest,
-        "size": artefact.size,
-        "tree": artefact.tree,
-        "cohort": names.digest,
-        "cohort_size": names.size,
-        "cohort_tree": names.tree,
-        "count": count,
-        "within": "",
-        "stages": STAGES,
-        "gate": GATE,
-    }
+def standing(*, seed: int) -> Fleet:
+    """A fleet whose boxes run what they were delivered with."""
+    fleet = Fleet(boxes=BOXES, seed=seed)
+    fleet.stand()
+    fleet.deliver()
+    return fleet
+
+
+def ended(fleet: Fleet, model: str) -> set[str | None]:
+    """Why a rollout is dead, by every box's own view."""
+    return {fleet.rollout(model, seen_by=name).dead for name in fleet.town.places}
 
 
 def test_a_good_model_goes_stage_by_stage_to_everybody():
-    rollout = Rollout()
-    intent = rollout.apply("v2")
-    seen = []
+    fleet = standing(seed=1)
+    fleet.release("v2")
+    fleet.apply("v2")
+    seen: list[int] = []
     for _ in range(120):
-        rollout.fleet.run(seconds=1)
-        count = len(rollout.running(intent))
+        fleet.run(seconds=1)
+        count = len(fleet.running("v2"))
         if not seen or seen[-1] != count:
             seen.append(count)
-    assert seen[-1] == len(rollout.names)
+    assert seen[-1] == BOXES
     assert {0, 2, 6, 12} <= set(seen), seen
-    reports = rollout.view("north/box-0", intent).reports
-    assert sorted(reports) == list(rollout.names)
+    assert sorted(fleet.rollout("v2", seen_by="north/box-0").reports) == sorted(fleet.town.places)
 
 
-def test_a_blind_model_is_halted_in_its_first_stage_and_every_box_goes_back():
-    rollout = Rollout(seed=2)
-    rollout.fate("v3", "blind")
-    intent = rollout.apply("v3")
-    rollout.fleet.run(seconds=60)
-    assert 1 <= len(rollout.tried(intent)) <= 2
-    assert not rollout.running(intent)
-    assert all(rollout.view(name, intent).dead == "halted" for name in rollout.names)
+@pytest.mark.parametrize("fate", ["blind", "slow", "fails", "kills"])
+def test_a_bad_model_is_halted_in_its_first_stage_and_every_box_goes_back(
+    fate: Literal["blind", "slow", "fails", "kills"],
+):
+    fleet = standing(seed=2)
+    fleet.release("v3", does=fate)
+    gate = replace(GATE, p95_us_max=40_000)
+    fleet.apply("v3", gate=gate)
+    fleet.run(seconds=90)
+    assert len(fleet.tried("v3")) <= 2
+    assert bool(fleet.tried("v3")) == (fate != "fails"), "what fails its test is never swapped in"
+    assert not fleet.running("v3")
+    assert ended(fleet, "v3") == {"halted"}
+
+
+def test_a_model_that_is_bad_on_one_box_only_goes_back_everywhere():
+    fleet = standing(seed=12)
+    fleet.release("v3")
+    fleet.apply("v3")
+    fleet.run(seconds=12)
+    first = fleet.running("v3")
+    assert len(first) == 2
+    others = [name for name in fleet.town.places if name not in first]
+    fleet.release("v3", does="blind", on=others[:1])
+    fleet.run(seconds=60)
+    assert not fleet.running("v3")
+    assert ended(fleet, "v3") == {"halted"}
 
 
 def test_a_box_killed_in_the_middle_comes_back_from_its_own_disk():
-    rollout = Rollout(seed=3)
-    intent = rollout.apply("v2")
-    rollout.fleet.run(seconds=8)
-    first = rollout.running(intent)
+    fleet = standing(seed=3)
+    fleet.release("v2")
+    fleet.apply("v2")
+    fleet.run(seconds=8)
+    first = fleet.running("v2")
     assert len(first) == 2
-    rollout.fleet.crash(first[0])
-    rollout.fleet.run(seconds=5)
-    rollout.fleet.restart(first[0])
-    rollout.deliver(first[0])
-    rollout.fleet.run(seconds=150)
-    assert rollout.running(intent) == list(rollout.names)
-    assert len(rollout.fleet.box(first[0]).node.workshop.swaps) == 1
-    assert rollout.view("north/box-1", intent).reports[first[0]].outcome == "good"
-
-
-def test_a_model_that_kills_its_box_leaves_a_trace_and_goes_no_further():
-    rollout = Rollout(seed=4)
-    rollout.fate("v4", "kills")
-    intent = rollout.apply("v4")
-    rollout.fleet.run(seconds=90)
-    assert 1 <= len(rollout.tried(intent)) <= 2
-    assert not rollout.running(intent)
-    assert all(rollout.view(name, intent).dead == "halted" for name in rollout.names)
+    fleet.crash(first[0])
+    fleet.run(seconds=5)
+    fleet.restart(first[0])
+    fleet.run(seconds=150)
+    assert len(fleet.running("v2")) == BOXES
+    assert len(fleet.box(first[0]).node.workshop.swaps) == 1
+    assert fleet.rollout("v2", seen_by="north/box-1").reports[first[0]].outcome == "good"
 
 
 @pytest.mark.parametrize("on_partition", ["hold", "continue"])
-def test_what_a_cut_does_to_a_rollout_is_declared(on_partition: str):
-    rollout = Rollout(seed=5)
+def test_what_a_cut_does_to_a_rollout_is_declared(on_partition: Literal["hold", "continue"]):
+    fleet = standing(seed=5)
     longer = (Stage(100_000, 60_000), Stage(500_000, 60_000), Stage(1_000_000))
-    intent = rollout.apply("v2", on_partition=on_partition, stages=longer)
-    rollout.fleet.run(seconds=8)
-    assert len(rollout.running(intent)) == 2
-    north, south = rollout.fleet.split("river")
-    before = set(rollout.running(intent))
-    with rollout.fleet.partition(north, south):
-        rollout.fleet.run(minutes=3)
-        inside = set(rollout.running(intent))
+    fleet.release("v2")
+    fleet.apply("v2", on_partition=on_partition, stages=longer)
+    fleet.run(seconds=8)
+    before = set(fleet.running("v2"))
+    assert len(before) == 2
+    north, south = fleet.split("river")
+    with fleet.partition(north, south):
+        fleet.run(minutes=3)
+        inside = set(fleet.running("v2"))
     if on_partition == "hold":
         assert inside == before, "half of the cohort is out of sight: nothing opens"
     else:
         assert inside > before
-    rollout.fleet.run(minutes=5)
-    assert rollout.running(intent) == list(rollout.names)
+    fleet.run(minutes=5)
+    assert len(fleet.running("v2")) == BOXES
 
 
 def test_a_pause_freezes_and_a_resume_goes_on():
-    rollout = Rollout(seed=6)
-    intent = rollout.apply("v2")
-    rollout.fleet.run(seconds=8)
-    rollout.order(Verb.PAUSE, intent)
-    rollout.fleet.run(seconds=60)
-    assert len(rollout.running(intent)) == 2
-    held = rollout.view("centre", intent)
-    rollout.order(Verb.RESUME, intent, names=held.pauses)
-    rollout.fleet.run(seconds=90)
-    assert rollout.running(intent) == list(rollout.names)
+    fleet = standing(seed=6)
+    fleet.release("v2")
+    fleet.apply("v2")
+    fleet.run(seconds=8)
+    fleet.order(Verb.PAUSE, "v2")
+    fleet.run(seconds=60)
+    assert len(fleet.running("v2")) == 2
+    fleet.order(Verb.RESUME, "v2")
+    fleet.run(seconds=90)
+    assert len(fleet.running("v2")) == BOXES
+
+
+def test_a_promote_opens_without_a_gate_and_a_withdrawn_model_runs_nowhere():
+    fleet = standing(seed=13)
+    fleet.release("v2")
+    day = 86_400_000
+    fleet.apply("v2", stages=(Stage(100_000, day), Stage(500_000, day), Stage(1_000_000)))
+    fleet.run(seconds=8)
+    fleet.order(Verb.PROMOTE, "v2", share_ppm=500_000)
+    fleet.run(seconds=10)
+    assert len(fleet.running("v2")) == 6
+    fleet.approve("v2", state=ModelState.WITHDRAWN)
+    fleet.run(seconds=10)
+    assert not fleet.running("v2")
 
 
 def test_an_undone_rollout_goes_back_everywhere():
-    rollout = Rollout(seed=7)
-    intent = rollout.apply("v2")
-    rollout.fleet.run(seconds=60)
-    assert rollout.running(intent)
-    rollout.order(Verb.UNDO, intent)
-    rollout.fleet.run(seconds=20)
-    assert not rollout.running(intent)
+    fleet = standing(seed=7)
+    fleet.release("v2")
+    fleet.apply("v2")
+    fleet.run(seconds=60)
+    assert fleet.running("v2")
+    fleet.order(Verb.UNDO, "v2")
+    fleet.run(seconds=20)
+    assert not fleet.running("v2")
 
 
 def test_candidates_are_heard_from_everybody_once_the_intent_is_held():
-    rollout = Rollout(seed=8)
-    digest = sha256(b"v2").digest()
-    box = rollout.fleet.box("south/box-7")
-    place = box.mind.views.places.get("south/box-7")
-    ask = ("north/box-0", "traffic.near_miss", place.cell, digest)
+    fleet = standing(seed=8)
+    digest = fleet.release("v2")
+    box, speaker = fleet.box("south/box-7"), fleet.box("north/box-0")
+    cell = fleet.town.cell("north/box-0")
 
     def answer():
-        return box.mind.trust.may_publish(rollout.fleet.box(ask[0]).node.public, *ask)
+        return box.mind.trust.may_publish(
+            speaker.node.public, "north/box-0", "traffic.near_miss", cell, digest
+        )
 
-    north = rollout.fleet.box("north/box-0").mind.views.places.get("north/box-0").cell
-    ask = ("north/box-0", "traffic.near_miss", north, digest)
     assert answer().reason == "model_not_approved"
-    intent = rollout.apply("v2")
-    rollout.fleet.run(seconds=2)
+    fleet.apply("v2")
+    fleet.run(seconds=2)
     assert answer().ok
-    rollout.order(Verb.ABORT, intent)
-    rollout.fleet.run(seconds=5)
+    fleet.order(Verb.ABORT, "v2")
+    fleet.run(seconds=5)
     assert answer().ok, "what is aborted is heard on: its model is not withdrawn"
 
 
 def test_a_full_disk_holds_back_a_report_until_there_is_room():
-    rollout = Rollout(seed=9)
-    for name in rollout.names:
-        rollout.fleet.box(name).node.disk.is_full = True
-    intent = rollout.apply("v2")
-    rollout.fleet.run(seconds=20)
-    assert not rollout.running(intent), "nothing is done before it can be remembered"
-    for name in rollout.names:
-        rollout.fleet.box(name).node.disk.is_full = False
-    rollout.fleet.run(seconds=150)
-    assert rollout.running(intent) == list(rollout.names)
+    fleet = standing(seed=9)
+    for name in fleet.town.places:
+        fleet.disk(name).is_full = True
+    fleet.release("v2")
+    fleet.apply("v2")
+    fleet.run(seconds=20)
+    assert not fleet.running("v2"), "nothing is done before it can be remembered"
+    for name in fleet.town.places:
+        fleet.disk(name).is_full = False
+    fleet.run(seconds=150)
+    assert len(fleet.running("v2")) == BOXES
+
+
+def test_what_people_may_not_do_is_refused_in_the_words_of_the_command_line():
+    fleet = Fleet(boxes=2, seed=11)
+    fleet.stand()
+    for wrong, told in (
+        (lambda: fleet.apply("v2"), "nobody released 'v2': there are none; release it first"),
+        (lambda: fleet.order(Verb.PAUSE, "v2"), "no rollout is called 'v2'"),
+    ):
+        with pytest.raises(FleetError) as caught:
+            wrong()
+        assert told in str(caught.value)
+    fleet.release("evil", by="north/box-0")
+    fleet.release("v2")
+    for model, by, told in (
+        ("evil", "north/box-0", "north/box-0 may not roll out over the whole fleet"),
+        ("evil", "centre", "is not in this store, so no box could fetch it"),
+    ):
+        with pytest.raises(FleetError) as caught:
+            fleet.apply(model, by=by)
+        assert told in str(caught.value)
+    fleet.box("centre").node.workshop.shelf.update(fleet.box("north/box-0").node.workshop.shelf)
+    with pytest.raises(FleetError, match="which may not approve in this fleet"):
+        fleet.apply("evil")
 
 
 def test_labels_are_told_to_the_whole_fleet_and_choose_who_is_meant():

@@ -10,6 +10,7 @@ from mesh.testing.checkers.no_action_after_revocation import NoActionAfterRevoca
 from mesh.testing.checkers.no_forgery import NoForgery
 from mesh.testing.checkers.no_split_brain_names import NoSplitBrainNames
 from mesh.testing.checkers.nothing_lost import NothingLost
+from mesh.testing.checkers.rollout_safety import RolloutSafety
 
 __all__ = ["CHECKERS"]
 
@@ -21,4 +22,5 @@ CHECKERS: Mapping[str, Callable[[], Checker]] = {
     "NoForgery": NoForgery,
     "NoSplitBrainNames": NoSplitBrainNames,
     "NothingLost": NothingLost,
+    "RolloutSafety": RolloutSafety,
 }
