@@ -5,10 +5,12 @@ the box is a member like any other, with real links and a real grant, and what i
 the product's own encoders: everything is right but for one thing. What honest boxes must answer:
 
     FORGE        its events in another member's name, under its own signature     bad_signature
+                 and one fact likewise                                            rejected
     REPLAY       what it heard a minute ago, again                                stale, or known
     BACK_DATE    its events, ten seconds old, signed again                        stale
     EQUIVOCATE   two records with one number, one for each half of its peers      quarantined
     FLOOD        true events, five times as many as an author may send       rate_limited_author
+    POISON       wrong bytes in every chunk of an artefact               an end to its chunks
     WITHHOLD     nothing of what others say is passed on, by gossip or by sync
     ECLIPSE      the same, with links to everybody
 
@@ -21,8 +23,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from crdt.entry import GENESIS_LINK, Lane, make_entry
-from identity.domain import EVENT
+from crdt.entry import GENESIS_LINK, Lane, make_entry, parse_entry
+from identity.domain import ENTRY, EVENT
 from identity.encoding import decode, encode
 from identity.keys import SecretKey
 from mesh.choreography.event import InvalidEventError, SealedEvent, parse_event, seal_event
@@ -36,6 +38,7 @@ from mesh.gossip.messages import Message, encode_message, message_frame
 from mesh.mind import GOSSIP_PROTOCOL, SYNC_PROTOCOL, Mind
 from mesh.mind import effects as fx
 from mesh.mind.spreading import is_event_topic
+from mesh.orchestration.blob_frames import BLOB_PROTOCOL, Chunk, decode_frame, encode_frame
 from mesh.testing.simulated_node import SimulatedNode
 from mesh.testing.town import MODEL
 from mesh.units import SECOND, Instant
@@ -67,6 +70,7 @@ class Behaviour(Enum):
     BACK_DATE = "back_date"
     EQUIVOCATE = "equivocate"
     FLOOD = "flood"
+    POISON = "poison"
     WITHHOLD = "withhold"
     ECLIPSE = "eclipse"
 
@@ -103,7 +107,7 @@ class Adversary:
         self._boot = rng.randbytes(8)
         self._number = 0
         self._heard: deque[_Heard] = deque(maxlen=REPLAYS_MAX)
-        self._has_forked = False
+        self._has_forked = self._has_forged = False
 
     def __repr__(self) -> str:
         return self.behaviour.value
@@ -120,6 +124,8 @@ class Adversary:
     def outgoing(self, effect: fx.Send, now: Instant) -> list[fx.Send]:
         """Return what is sent in the place of a frame that the mind wants sent."""
         del now
+        if self.behaviour is Behaviour.POISON and effect.protocol == BLOB_PROTOCOL:
+            return [effect._replace(data=_poisoned(effect.data))]
         change = {
             Behaviour.FORGE: self._forged,
             Behaviour.BACK_DATE: self._back_dated,
@@ -160,6 +166,8 @@ class Adversary:
                 return self._replays(peers, now)
             case Behaviour.EQUIVOCATE:
                 return self._fork(mind, peers, now)
+            case Behaviour.FORGE:
+                return self._forge_fact(mind, peers, now)
             case Behaviour.FLOOD:
                 return self._flood(mind, peers, now)
             case _:
@@ -249,6 +257,32 @@ class Adversary:
             for place, peer in enumerate(peers)
         ]
 
+    def _forge_fact(self, mind: Mind, peers: list[bytes], now: Instant) -> list[fx.Send]:
+        """Put something in another member's name, once, under our signature."""
+        if self._has_forged:
+            return []
+        self._has_forged = True
+        ns = mind.replica.chain.genesis.ns
+        victim = next(m for m in mind.views.membership.current() if m.key != self._node.public)
+        honest = make_entry(
+            self._node.secret,
+            ns=ns,
+            lane=Lane.AUTH,
+            inc=INCARNATION,
+            seq=0,
+            prev=GENESIS_LINK,
+            t=now.wall_ms,
+            kind="put",
+            body={"key": "forged", "value": 1, "supersedes": []},
+        )
+        fields = decode(honest.raw)
+        assert isinstance(fields, list)
+        fields[2] = victim.key
+        raw = encode(fields)
+        forged = parse_entry(self._node.secret.sign(ENTRY, raw) + raw)
+        topic, data = auth_topic(ns), encode_entry(forged)
+        return [_say(peer, topic, data, Priority.FACT) for peer in peers]
+
     def _flood(self, mind: Mind, peers: list[bytes], now: Instant) -> list[fx.Send]:
         """Say true things, far too often."""
         ns, name = mind.replica.chain.genesis.ns, self._node.name
@@ -281,6 +315,19 @@ class Adversary:
 def _say(peer: bytes, topic: str, data: bytes, priority: Priority) -> fx.Send:
     framed = message_frame(encode_message(Message(topic, data)))
     return fx.Send(peer, GOSSIP_PROTOCOL, framed, priority)
+
+
+def _poisoned(data: bytes) -> bytes:
+    """Return framed bytes of the artefact exchange with a wrong bit in each chunk."""
+    out: list[bytes] = []
+    for body in FrameReader(FRAME_SIZE_MAX).feed(data):
+        found = decode_frame(body)
+        if isinstance(found, Chunk):
+            wrong = bytes((found.data[0] ^ 1,)) + bytes(found.data[1:])
+            out.append(encode_frame(Chunk(found.id, found.index, wrong)))
+        else:
+            out.append(frame(body))
+    return b"".join(out)
 
 
 def _tampered(data: bytes, change: Callable[[Message], bytes | None]) -> bytes:

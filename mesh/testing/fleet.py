@@ -59,7 +59,8 @@ class Fleet(FleetRollouts):
         loss: share of packets that are lost; `links` changes this and more.
 
     Attributes:
-        boxes: every node by name; replaced hardware is called "… (old)".
+        boxes: every node by name; replaced hardware is called "… (old)", what replaced it and is
+            replaced too "… (old 2)".
         town: where they stand.
         deliveries: what reached the applications of all boxes, in order.
     """
@@ -68,6 +69,7 @@ class Fleet(FleetRollouts):
         self, *, boxes: int = 8, seed: int = 0, latency_ms: float = 5.0, loss: float = 0.0
     ) -> None:
         super().__init__()
+        self._swaps: Counter[str] = Counter()
         self._seed = seed
         self._roots = [self._key("root")]
         self.genesis: Genesis = make_genesis([key.public for key in self._roots], 1)
@@ -160,7 +162,7 @@ class Fleet(FleetRollouts):
         draft = Draft(
             type=kind.name,
             data=kind.encode(said),
-            cell=self.town.cell(name.removesuffix(" (old)")),
+            cell=self.town.cell(name.partition(" (")[0]),
             scope=scope,
             model=model,
             because=tuple(because),
@@ -188,13 +190,15 @@ class Fleet(FleetRollouts):
 
     def swap_hardware(self, name: str, *, by: str) -> FleetBox:
         """Replace a box: the old one stays in the world, the new key is enrolled by `by`."""
-        secret = self._key(f"{name}/second")
+        self._swaps[name] += 1
+        secret = self._key(f"{name}/hardware {1 + self._swaps[name]}")
         issuer = self.box(by)
         place = name if name in self.town.places else None
         issuer.grant(secret.public, name, place=place)
         self.simulation.run(1.0)
         old = self.boxes.pop(name)
-        self.boxes[f"{name} (old)"] = old
+        times = self._swaps[name]
+        self.boxes[f"{name} (old{f' {times}' if times > 1 else ''})"] = old
         new = self._add(name, secret)
         self.simulation.network.stands_with(new.node.public, old.node.public)
         replica = issuer.mind.replica

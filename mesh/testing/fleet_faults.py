@@ -12,6 +12,7 @@ from mesh.testing.disk import Backup, SimulatedDisk
 from mesh.testing.fleet_box import FleetBox, FleetError
 from mesh.testing.network import NetworkModelError, changed
 from mesh.testing.sim import Simulation
+from mesh.testing.simulated_node import SLOWNESS_MAX
 
 __all__ = ["FleetFaults"]
 
@@ -157,10 +158,10 @@ class FleetFaults:
         """Have a box take so many times longer for a frame; 1 makes it well again.
 
         Raises:
-            FleetError: the factor is less than 1.
+            FleetError: the factor is less than 1, or so large that a frame takes minutes.
         """
-        if factor < 1:
-            raise FleetError(f"slow by {factor!r}: expected 1 or more")
+        if not 1 <= factor <= SLOWNESS_MAX:
+            raise FleetError(f"slow by {factor!r}: expected 1 to {SLOWNESS_MAX}; crash it instead")
         self.box(name).node.slowness = factor
         self.simulation.note(f"{name} is {factor:g} times slower")
 

@@ -7,7 +7,7 @@ the shelf of whoever released it, and boxes get them from each other.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import sha256, shake_256
 from typing import Literal
 
 from mesh.coordination.enrolment import put_body
@@ -32,6 +32,8 @@ STAGES = (Stage(100_000, 10_000), Stage(500_000, 10_000), Stage(1_000_000))
 """A tenth, a half and all, ten seconds each, unless the caller says otherwise."""
 GATE = Gate(min_reports_ppm=900_000, success_ppm=990_000, map50_ppm_min=500_000)
 """What reports must show unless the caller says otherwise."""
+MODEL_SIZE = 160_000
+"""Bytes of a released model: three chunks of the exchange."""
 
 
 @dataclass(slots=True)
@@ -121,9 +123,9 @@ class FleetRollouts(FleetFaults):
         """
         signer = self.box(by)
         released = self._released.setdefault(
-            model, _Released(f"model {model}".encode(), signer.node.public)
+            model, _Released(shake_256(model.encode()).digest(MODEL_SIZE), signer.node.public)
         )
-        signer.node.workshop.shelf[released.digest] = released.data
+        self.simulation.exchanges.put(signer.node, released.data)
         names = list(on)
         for name in names or self.boxes:
             self.box(name).node.workshop.fates[released.digest] = does
@@ -258,8 +260,7 @@ class FleetRollouts(FleetFaults):
 
     def _sign(self, box: FleetBox, plan: Plan) -> tuple[int, ...]:
         """Keep the list of names for who asks, and write what the plan says."""
-        listed = plan.intent.cohort
-        box.node.workshop.shelf[listed] = plan.listing
+        self.simulation.exchanges.put(box.node, plan.listing)
         return () if plan.unchanged else tuple(self._write(box, plan.puts))
 
     def _write(self, box: FleetBox, puts: Iterable[tuple[str, object]]) -> Iterator[int]:

@@ -26,7 +26,15 @@ from mesh.units import MS, SECOND
 if TYPE_CHECKING:
     from random import Random
 
-__all__ = ["NOTICED_NS", "LinkModel", "Network", "NetworkModelError", "Timing", "changed"]
+__all__ = [
+    "BACKLOG_BYTES_MAX",
+    "NOTICED_NS",
+    "LinkModel",
+    "Network",
+    "NetworkModelError",
+    "Timing",
+    "changed",
+]
 
 NOTICED_NS = 10 * SECOND
 """How long a silent link takes to be noticed: the keepalive of the real one."""

@@ -29,6 +29,7 @@ from mesh.files.yaml_tree import Node
 from mesh.testing.rollout_steps import PARTS_OF_ROLLOUTS, check_rollout_step
 from mesh.testing.scenario_steps import (
     Backup,
+    CheckTrust,
     Clock,
     Count,
     Cut,
@@ -98,6 +99,7 @@ class Expect(Part, frozen=True, kw_only=True):
     swaps: Count | None = None
     went_back: Count | None = None
     refused_by_plan: Count | None = None
+    poison_caught: Count | None = None
     checks: Count | None = None
     refused: dict[str, Count] = msgspec.field(default_factory=dict[str, int])
 
@@ -229,6 +231,7 @@ _FORM = Form(
         "steps[].swap_hardware": Swap,
         "steps[].revoke": Revoke,
         "steps[].grant": Grant,
+        "steps[].check_trust": CheckTrust,
         "steps[].put": Put,
         "steps[].publish": Publish,
         "steps[].turn": Turn,

@@ -9,6 +9,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable
 from fnmatch import fnmatchcase
+from functools import partial
 
 from mesh.testing import scenario_steps as sc
 from mesh.testing.adversaries import Behaviour
@@ -21,11 +22,11 @@ from mesh.units import SECOND
 
 __all__ = ["Deeds", "ScenarioError"]
 
-REPLACED = " (old)"
-"""What the name of a box ends with whose hardware was replaced."""
+TTL_MS = 1_000
+"""For how long somebody may react to what boxes see."""
 PEACEFUL = frozenset(
     {"publish", "put", "grant", "revoke", "backup", "release", "apply", "pause", "resume"}
-    | {"promote", "undo", "abort", "approve_model", "check_runs"}
+    | {"promote", "undo", "abort", "approve_model", "check_runs", "check_trust"}
 )
 """Verbs that neither break nor mend anything."""
 
@@ -223,6 +224,16 @@ class Deeds(RolloutDeeds):
         key = self.fleet.key(f"{grant.name}/by {grant.by}").public
         self.wrote(grant.by, self.fleet.box(grant.by).grant(key, grant.name))
 
+    def _check_trust(self, check: sc.CheckTrust) -> None:
+        up = {name: box for name, box in self.choose(check.who).items() if box.node.mind}
+        wrong = [name for name, box in up.items() if box.trusts(check.name) != check.current]
+        if wrong:
+            told = "nobody current" if check.current else "somebody current"
+            raise ScenarioError(
+                f"{check.name} is held by {told} in the views of {', '.join(wrong[:6])}"
+            )
+        self.counts["checks"] += 1
+
     def _put(self, put: sc.Put) -> None:
         body: dict[str, object] = {"key": put.key, "value": put.value, "supersedes": []}
         self.wrote(put.by, self.fleet.box(put.by).write("put", body))
@@ -234,18 +245,30 @@ class Deeds(RolloutDeeds):
         now_ns = self.fleet.simulation.now_ns
         for name in self.choose(publish.who):
             for number in range(publish.count):
-                self._order += 1
-                due = (now_ns + number * every_ns, self._order, lambda name=name: self._say(name))
-                heapq.heappush(self._agenda, due)
+                incident: list[bytes] = []
+                for update in range(1 + publish.updates):
+                    self._order += 1
+                    at_ns = now_ns + (number * (1 + publish.updates) + update) * every_ns
+                    say = partial(self._say, name, incident)
+                    heapq.heappush(self._agenda, (at_ns, self._order, say))
 
-    def _say(self, name: str) -> None:
-        """Publish one event, unless the box is down or replaced and gone."""
+    def _say(self, name: str, incident: list[bytes]) -> None:
+        """Publish one event, unless the box is down or replaced and gone.
+
+        Args:
+            name: of the box.
+            incident: the event that began it, if one did; else this one is put there.
+        """
         box = self.fleet.boxes.get(name)
         if box is None or box.node.mind is None:
             self.counts["mute"] += 1
             return
         if box.name not in self.fleet.town.places:
             raise ScenarioError(f"{name} stands nowhere: only boxes publish")
-        event_id = self.fleet.publish(name, model=box.node.workshop.runs.get(SLOT))
-        self.spoken[event_id] = Spoken(self.now_s, box.node.public, box.name)
+        model = box.node.workshop.runs.get(SLOT)
+        said = self.fleet.publish(name, model=model, ttl_ms=TTL_MS, because=incident)
+        incident += [] if incident else [said]
+        self.spoken[said] = Spoken(
+            self.now_s, box.node.public, box.name, incident[0], TTL_MS / 1000
+        )
         self.counts["published"] += 1

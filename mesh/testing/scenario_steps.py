@@ -20,11 +20,12 @@ from mesh.testing.scenario_parts import (
     Who,
     seconds,
 )
+from mesh.testing.simulated_node import SLOWNESS_MAX
 
 __all__ = [
-    "Backup", "Clock", "Count", "Cut", "Disk", "Duration", "Grant", "Hole", "Links", "OneWay",
-    "Part", "PowerCut", "Publish", "Put", "Revoke", "Several", "Share", "Slow", "Step", "Swap",
-    "Text", "Turn", "seconds",
+    "Backup", "CheckTrust", "Clock", "Count", "Cut", "Disk", "Duration", "Grant", "Hole", "Links",
+    "OneWay", "Part", "PowerCut", "Publish", "Put", "Revoke", "Several", "Share", "Slow", "Step",
+    "Swap", "Text", "Turn", "seconds",
 ]  # fmt: skip
 
 PUBLISH_MAX = 100_000
@@ -85,7 +86,7 @@ class Slow(Part, frozen=True, kw_only=True):
     """Boxes take so many times longer for whatever reaches them."""
 
     who: Several
-    factor: Annotated[float, Meta(ge=1, le=1_000_000)]
+    factor: Annotated[float, Meta(ge=1, le=SLOWNESS_MAX)]
 
 
 class Disk(Part, frozen=True, kw_only=True):
@@ -116,11 +117,16 @@ class Turn(Part, frozen=True, kw_only=True):
     """A box lies from now on, in one way."""
 
     name: Who
-    behaviour: Literal["back_date", "eclipse", "equivocate", "flood", "forge", "replay", "withhold"]
+    behaviour: Literal[
+        "back_date", "eclipse", "equivocate", "flood", "forge", "poison", "replay", "withhold"
+    ]
 
 
 class Swap(Part, frozen=True, kw_only=True):
-    """The hardware behind a name is replaced; the old box stays in the world as "NAME (old)"."""
+    """The hardware behind a name is replaced.
+
+    The old box stays in the world as "NAME (old)", what is replaced after it as "NAME (old 2)".
+    """
 
     name: Who
     by: Who
@@ -140,6 +146,14 @@ class Grant(Part, frozen=True, kw_only=True):
     by: Who = "centre"
 
 
+class CheckTrust(Part, frozen=True, kw_only=True):
+    """A name is current in every view now, or in none, or the scenario is broken."""
+
+    name: Who
+    current: bool
+    who: Several = "*"
+
+
 class Put(Part, frozen=True, kw_only=True):
     """A register is written."""
 
@@ -149,11 +163,12 @@ class Put(Part, frozen=True, kw_only=True):
 
 
 class Publish(Part, frozen=True, kw_only=True):
-    """Boxes see near misses and say so, each of them `count` times."""
+    """Boxes see near misses and say so, each of them `count` times, each with its updates."""
 
     who: Several
     count: Annotated[int, Meta(ge=1, le=PUBLISH_MAX)] = 1
     every: Duration = "1s"
+    updates: Annotated[int, Meta(ge=0, le=100)] = 0
 
 
 class Step(Part, frozen=True, kw_only=True):
@@ -182,6 +197,7 @@ class Step(Part, frozen=True, kw_only=True):
     grant: Grant | UnsetType = UNSET
     put: Put | UnsetType = UNSET
     publish: Publish | UnsetType = UNSET
+    check_trust: CheckTrust | UnsetType = UNSET
     turn: Turn | UnsetType = UNSET
     release: rs.Release | UnsetType = UNSET
     apply: rs.Apply | UnsetType = UNSET

@@ -155,6 +155,8 @@ class SimulatedWorld:
             facts=deeds.facts,
             spoken=deeds.spoken,
             moves=moves,
+            places=self.fleet.town.places,
+            listen_m=self._listen_m,
         )
         views = {box.authority for box in sight.members}
         deeds.counts["differed_ms"] += round(passed_s * 1000) if len(views) > 1 else 0
@@ -165,6 +167,7 @@ class SimulatedWorld:
         total = Counter(self.deeds.counts)
         total["seconds_cut"] = total.pop("cut_ms", 0) // 1000
         total["views_differed_s"] = total.pop("differed_ms", 0) // 1000
+        total["poison_caught"] = sum(self.fleet.simulation.exchanges.penalties.values())
         total["frames"] = self.fleet.simulation.frames
         for counted in self._counted.values():
             total.update(counted)

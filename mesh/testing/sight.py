@@ -5,7 +5,7 @@ a real box could not tell over its console, so that the same checkers can judge 
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from crdt.entry import Entry, Lane
@@ -80,11 +80,21 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """An event that a box published: when, who, under which name."""
+    """An event that a box published.
+
+    Attributes:
+        at_s: when.
+        key: of the speaker.
+        name: under which it spoke.
+        incident: id of the event that began the incident; its own if it did.
+        ttl_s: for how long somebody may react.
+    """
 
     at_s: float
     key: bytes
     name: str
+    incident: bytes
+    ttl_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +122,8 @@ class Sight:
         facts: every fact so far.
         spoken: every event that was published so far, by id.
         moves: what boxes did in rollouts since the last look, in order.
+        places: where boxes stand, latitude and longitude in degrees, by name.
+        listen_m: how far every box listens.
     """
 
     now_s: float
@@ -125,6 +137,10 @@ class Sight:
     facts: Sequence[Fact]
     spoken: Mapping[bytes, Spoken]
     moves: Sequence[Move] = ()
+    places: Mapping[str, tuple[float, float]] = field(
+        default_factory=dict[str, tuple[float, float]]
+    )
+    listen_m: float = 0.0
 
     @property
     def members(self) -> list[BoxSight]:

@@ -9,6 +9,7 @@ comes from one seed, so a failing run can be run again.
 import heapq
 import random
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 
 from crdt.errors import StoreError
 from crdt.store_records import Batch
@@ -17,6 +18,7 @@ from identity.keys import SecretKey
 from mesh.mind import Mind, MindConfig
 from mesh.mind import effects as fx
 from mesh.mind.assembly import assemble
+from mesh.testing.exchanges import Exchanges
 from mesh.testing.network import LinkModel, Network
 from mesh.testing.simulated_node import Misbehaviour, SimulatedNode
 from mesh.testing.streams import Streams
@@ -48,8 +50,9 @@ class Simulation:
         self.nodes: dict[bytes, SimulatedNode] = {}
         self.record = Trace()
         self.network = Network(self.random("network"), model or LinkModel())
-        self._streams = Streams(self, self.nodes, self.network, self.record)
-        self.workbench = Workbench(self, self.nodes, self.network)
+        self.exchanges = Exchanges(self, self.nodes)
+        self.workbench = Workbench(self)
+        self._streams = Streams(self, self.nodes, self.network, self.record, self.exchanges)
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
 
@@ -97,6 +100,7 @@ class Simulation:
             rng=self.random(f"{node.name}/{node.life}"),
             now=now,
         )
+        self.exchanges.booted(node, partial(self.workbench.fetched, node, node.life))
         self.perform(node, node.mind.start((node.address,), now))
         self._streams.ways_changed()
         if node.booted is not None:
@@ -128,6 +132,7 @@ class Simulation:
         if node.mind is not None:
             node.refused.update(node.mind.speaking.admission_statistics().refused)
         node.disk.forget_unsynced()
+        self.exchanges.died(node)
         node.mind = None
         node.life += 1
 
@@ -205,7 +210,7 @@ class Simulation:
 
     def _perform(self, node: SimulatedNode, effect: fx.Effect) -> None:
         if isinstance(effect, fx.Send):
-            self._send(node, effect)
+            self.send(node, effect)
         elif isinstance(effect, fx.Persist):
             self._persist(node, effect)
         elif isinstance(effect, fx.SetTimer):
@@ -227,11 +232,12 @@ class Simulation:
         elif isinstance(effect, fx.Wrote):
             node.wrote[effect.handle] = effect
         elif isinstance(effect, fx.Fetch):
-            self.workbench.fetch(node, effect.reference.digest, node.life)
+            self.exchanges.want(node, effect.reference)
         elif isinstance(effect, fx.Apply):
             self.workbench.apply(node, effect.goal)
 
-    def _send(self, node: SimulatedNode, effect: fx.Send) -> None:
+    def send(self, node: SimulatedNode, effect: fx.Send) -> None:
+        """Put framed bytes on their way, or what a malicious box sends in their place."""
         if node.misbehaviour is None:
             self._streams.send(node, effect)
             return

@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from identity.keys import SecretKey
 from mesh.mind import Mind, MindConfig
@@ -15,8 +15,10 @@ from mesh.testing.disk import SimulatedDisk
 from mesh.testing.workshop import Workshop
 from mesh.units import Instant
 
-__all__ = ["Carried", "Misbehaviour", "SimulatedNode", "Wire"]
+__all__ = ["SLOWNESS_MAX", "Carried", "Misbehaviour", "SimulatedNode", "Unread", "Wire"]
 
+SLOWNESS_MAX = 10_000
+"""How many times slower a box may be: two seconds for a frame."""
 DEGREE_MAX = 48
 """Links at which nobody but a neighbour is dialled any more."""
 
@@ -44,6 +46,7 @@ class Wire:
         is_lost: whether a frame was lost for good; the link will be noticed dead.
         held: gossip of the other end, unread until the mind admits it.
         is_admitted: whether it did.
+        unread: bytes of the other end that arrived here and wait to be handled.
     """
 
     link: int
@@ -55,6 +58,16 @@ class Wire:
     is_lost: bool = False
     held: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
     is_admitted: bool = False
+    unread: int = 0
+
+
+class Unread(NamedTuple):
+    """A frame that waits until its box has time for it."""
+
+    peer: bytes
+    wire: Wire
+    protocol: str
+    body: bytes
 
 
 class Misbehaviour(Protocol):
@@ -125,7 +138,8 @@ class SimulatedNode:
         self.plan = DialPlan(self._rng, degree_max=DEGREE_MAX)
         self.dial_ns: int | None = None
         self.wanted = fx.Wanted(())
-        self.busy_ns = 0
+        self.inbox: deque[Unread] = deque()
+        self.is_busy = False
 
     @property
     def public(self) -> bytes:

@@ -16,8 +16,10 @@ from mesh.framing import FrameReader
 from mesh.mind import GOSSIP_PROTOCOL
 from mesh.mind import effects as fx
 from mesh.net.dial_plan import Nearness
-from mesh.testing.network import NOTICED_NS, Network
-from mesh.testing.simulated_node import Carried, SimulatedNode, Wire
+from mesh.orchestration.blob_frames import BLOB_PROTOCOL
+from mesh.testing.exchanges import Exchanges
+from mesh.testing.network import BACKLOG_BYTES_MAX, NOTICED_NS, Network
+from mesh.testing.simulated_node import Carried, SimulatedNode, Unread, Wire
 from mesh.testing.trace import Trace
 from mesh.units import MS, SECOND, Instant
 
@@ -64,7 +66,8 @@ class Streams:
         world: its time and its boxes' minds.
         nodes: the boxes, by public key.
         network: who reaches whom and how fast.
-        trace: told of every frame that reaches a mind.
+        trace: told of every frame that reaches a mind or an exchange.
+        exchanges: what boxes do with artefacts, over links that both ends admitted.
     """
 
     def __init__(
@@ -73,11 +76,13 @@ class Streams:
         nodes: Mapping[bytes, SimulatedNode],
         network: Network,
         trace: Trace,
+        exchanges: Exchanges,
     ) -> None:
         self._world = world
         self._nodes = nodes
         self._network = network
         self._trace = trace
+        self._exchanges = exchanges
         self._links = 0
         self.dropped = 0
 
@@ -228,6 +233,7 @@ class Streams:
         """End one end of a link, and tell its mind."""
         del node.wires[peer]
         node.plan.disconnected(peer, self._world.now_ns)
+        self._exchanges.ended(node, peer)
         if node.mind is not None:
             now = self._world.instant(node)
             self._world.perform(node, node.mind.disconnected(peer, now))
@@ -316,19 +322,35 @@ class Streams:
     def _handle(
         self, node: SimulatedNode, peer: bytes, wire: Wire, protocol: str, body: bytes
     ) -> None:
-        """Let a box take a frame; a slow one takes its time."""
-        now_ns, life = self._world.now_ns, node.life
-        if node.slowness <= 1 and node.busy_ns <= now_ns:
+        """Let a box take a frame; a slow one takes its time, and what waits too long is lost."""
+        if node.slowness <= 1 and not node.is_busy:
             if node.wires.get(peer) is wire:
                 self._receive(node, peer, wire, protocol, body)
-            return
-        node.busy_ns = max(now_ns, node.busy_ns) + int(HANDLING_NS * node.slowness)
+        elif wire.unread + len(body) > BACKLOG_BYTES_MAX:
+            self.dropped += 1
+        else:
+            wire.unread += len(body)
+            node.inbox.append(Unread(peer, wire, protocol, body))
+            if not node.is_busy:
+                self._work_off(node)
+
+    def _work_off(self, node: SimulatedNode) -> None:
+        """Handle the oldest frame that waits, and then the next: as fast as the box is by then."""
+        life, node.is_busy = node.life, True
 
         def handled() -> None:
-            if node.life == life and node.wires.get(peer) is wire:
-                self._receive(node, peer, wire, protocol, body)
+            if node.life != life:
+                return
+            oldest = node.inbox.popleft()
+            oldest.wire.unread -= len(oldest.body)
+            if node.wires.get(oldest.peer) is oldest.wire:
+                self._receive(node, *oldest)
+            if node.life == life:
+                node.is_busy = False
+                if node.inbox:
+                    self._work_off(node)
 
-        self._world.at(node.busy_ns, handled)
+        self._world.at(self._world.now_ns + int(HANDLING_NS * node.slowness), handled)
 
     def _receive(
         self, node: SimulatedNode, peer: bytes, wire: Wire, protocol: str, body: bytes
@@ -340,8 +362,11 @@ class Streams:
             if len(wire.held) < HELD_MAX:
                 wire.held.append((protocol, body))
             return
-        now = world.instant(node)
         self._trace.frame(world.now_ns, node.public, peer, protocol, body)
+        if protocol == BLOB_PROTOCOL:
+            self._exchanges.received(node, peer, body)
+            return
+        now = world.instant(node)
         if node.misbehaviour is not None:
             node.misbehaviour.incoming(protocol, body, now)
         world.perform(node, mind.receive(peer, protocol, body, now))
@@ -352,6 +377,10 @@ class Streams:
         if wire is None or mind is None:
             return
         wire.is_admitted = True
+        other = self._nodes[peer]
+        far = other.wires.get(node.public)
+        if far is not None and far.link == wire.link and far.is_admitted:
+            self._exchanges.admitted(node, other)
         opened = mind.stream_opened(peer, GOSSIP_PROTOCOL, self._world.instant(node))
         self._world.perform(node, opened)
         held, wire.held = wire.held, []
@@ -364,3 +393,4 @@ class Streams:
         wire = node.wires.get(peer)
         if wire is not None:
             wire.is_admitted = False
+            self._exchanges.ended(node, peer)

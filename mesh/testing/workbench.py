@@ -1,23 +1,23 @@
-"""What simulated boxes do for their conductors: fetch what is wanted, load, test, swap, answer.
+"""What simulated boxes do for their conductors: load what is wanted, test it, swap, answer.
 
-A mind wants bytes, and a goal for a slot; the workbench performs both in virtual time, as the node
-of a real box does. A witness is told what the conductors decided and what the slots swapped.
+A mind has a goal for a slot; the workbench works towards it in virtual time, as the node of a real
+box does; bytes come by `mesh.testing.exchanges`. A witness is told what the conductors decided and
+what the slots swapped.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 from mesh.mind import Mind
 from mesh.mind import effects as fx
 from mesh.orchestration.goals import Goal, Waiting
-from mesh.testing.network import Network
 from mesh.testing.simulated_node import SimulatedNode
 from mesh.units import MS, SECOND, Instant
 
 __all__ = ["Witness", "Workbench", "Workplace"]
 
-FETCH_NS = SECOND
-"""How long after a fetch that found nobody, and work that waits for bytes, it is tried again."""
+LOOK_NS = SECOND
+"""How long work waits for bytes before it looks again."""
 WORK_NS = 100 * MS
 """How long a slot takes to load, to test or to swap."""
 REBOOT_NS = 5 * SECOND
@@ -63,23 +63,17 @@ class Workplace(Protocol):
 
 
 class Workbench:
-    """The slots and the shelves of all boxes of a world.
+    """The slots of all boxes of a world.
 
     Args:
         world: its time and its boxes' minds.
-        nodes: the boxes, by public key.
-        network: who reaches whom.
 
     Attributes:
         witness: told what is decided and swapped, if anybody is.
     """
 
-    def __init__(
-        self, world: Workplace, nodes: Mapping[bytes, SimulatedNode], network: Network
-    ) -> None:
+    def __init__(self, world: Workplace) -> None:
         self._world = world
-        self._nodes = nodes
-        self._network = network
         self.witness: Witness | None = None
 
     def decided(self, node: SimulatedNode) -> None:
@@ -87,23 +81,13 @@ class Workbench:
         if self.witness is not None and node.mind is not None:
             self.witness.decided(node)
 
-    def fetch(self, node: SimulatedNode, digest: bytes, life: int) -> None:
-        """Get bytes from whoever is linked and has them, and try again while nobody is."""
-        world, shelf = self._world, node.workshop.shelf
+    def fetched(self, node: SimulatedNode, life: int, digest: bytes) -> None:
+        """Something that was wanted lies on the shelf: tell the conductor."""
         mind = _living(node, life)
-        if mind is None:
-            return
-        for peer in node.wires:
-            other = self._nodes[peer]
-            if digest in shelf or other.mind is None:
-                continue
-            if self._network.is_whole(node.public, peer):
-                shelf.update(other.workshop.copy(digest))
-        if digest in shelf:
-            now, data = world.instant(node), shelf[digest]
-            world.perform(node, mind.conduct(lambda told: told.fetched(digest, data), now))
-        else:
-            world.at(world.now_ns + FETCH_NS, lambda: self.fetch(node, digest, life))
+        if mind is not None:
+            now, data = self._world.instant(node), node.workshop.shelf[digest]
+            tell = mind.conduct(lambda told: told.fetched(digest, data), now)
+            self._world.perform(node, tell)
 
     def apply(self, node: SimulatedNode, goal: Goal) -> None:
         """Take a goal, and do a piece of work towards it for as long as it stands."""
@@ -126,7 +110,7 @@ class Workbench:
             tell = mind.conduct(lambda told: told.answer(goal.slot, artefact, answer), now)
             world.perform(node, tell)
             if isinstance(answer, Waiting):
-                world.at(world.now_ns + FETCH_NS, work)
+                world.at(world.now_ns + LOOK_NS, work)
 
         world.at(world.now_ns + WORK_NS, work)
 

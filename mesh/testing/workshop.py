@@ -41,10 +41,6 @@ class Workshop:
     swaps: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
     _killed_by: set[bytes] = field(default_factory=set[bytes])
 
-    def copy(self, digest: bytes) -> dict[bytes, bytes]:
-        """Return what is there of one artefact."""
-        return {digest: self.shelf[digest]} if digest in self.shelf else {}
-
     def work(self, goal: Goal) -> Answer | None:
         """Do one step towards a goal; None if that ended the process."""
         artefact = goal.artefact

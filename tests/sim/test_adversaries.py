@@ -3,6 +3,7 @@
 import pytest
 
 from mesh.coordination.trust import PeerClass
+from mesh.orchestration.intent import Stage
 from mesh.testing.adversaries import Behaviour
 from mesh.testing.fleet import Fleet
 
@@ -49,6 +50,22 @@ def test_a_lie_about_an_event_is_refused_by_everybody_for_its_one_fault(behaviou
     assert set(refusals) == {reason}
     assert refusals[reason] >= len(HONEST)
     assert heard(fleet, said(fleet, HONEST[0])) >= set(HONEST[1:]), "who is honest is heard on"
+
+
+def test_who_gives_on_wrong_bytes_is_caught_and_everybody_gets_the_right_ones():
+    fleet = listening()
+    fleet.deliver()
+    fleet.release("v2")
+    fleet.turn("centre", Behaviour.POISON)
+    fleet.apply("v2", stages=(Stage(1_000_000),))
+    fleet.run(seconds=20)
+    assert not fleet.running("v2"), "who has it gives on something else"
+    caught = fleet.simulation.exchanges.penalties
+    assert set(caught) == {fleet.centre.node.public}
+    for data in tuple(fleet.centre.node.workshop.shelf.values()):
+        fleet.simulation.exchanges.put(fleet.steward("south").node, data)
+    fleet.run(seconds=20)
+    assert sorted(fleet.running("v2")) == sorted(fleet.town.places)
 
 
 def test_nobody_is_blamed_for_what_is_forged_in_its_name():

@@ -7,9 +7,10 @@ import pytest
 
 from crdt.authority import _Fold
 from crdt.standing import Standing
-from mesh.choreography import admission
+from mesh.choreography import admission, reactions
 from mesh.choreography.admission import Admission
 from mesh.coordination import trust
+from mesh.mind import hearing
 from mesh.mind.links import Links
 from mesh.mind.syncing import Syncing
 from mesh.orchestration import conductor, opening
@@ -93,6 +94,21 @@ def every_stage_is_open(patch: Patch) -> None:
     patch.setattr(conductor, "is_open", lambda *_: True)
 
 
+def any_entry_is_signed(patch: Patch) -> None:
+    """A fact that comes by gossip is taken whatever its signature."""
+    patch.setattr(hearing, "verify_entry", lambda _: True)
+
+
+def every_update_is_an_incident(patch: Patch) -> None:
+    """What was answered is not remembered: each update of an incident is answered again."""
+    patch.setattr(reactions.Once, "claim", lambda *_: True)
+
+
+def everybody_is_concerned(patch: Patch) -> None:
+    """Whatever reaches a box is handed to its handlers, from however far."""
+    patch.setattr(reactions.Reactions, "_wants", lambda *_: True)
+
+
 CUT = """
     cut: {label: river, side: "north/*"}
     run: 12s
@@ -107,6 +123,10 @@ ROLLOUT = """
     run: 10s
     cut: {side: "north/*"}
     run: 40s
+"""
+UPDATES = """
+    publish: {who: "*/box-*", count: 2, updates: 2}
+    run: 8s
 """
 CASES = [
     Case("Convergence", CUT, deaf_sync, "views differ: "),
@@ -171,6 +191,29 @@ CASES = [
         "publish: {who: south/box-1, count: 12}\nrun: 13s",
         ids_are_kept_for_ever,
         "ids of events; at most",
+    ),
+    Case(
+        "NoForgery",
+        """
+        turn: {name: south/box-1, behaviour: forge}
+        run: 4s
+        put: {key: after, value: 1}
+        """,
+        any_entry_is_signed,
+        "which its author's key did not sign",
+    ),
+    Case(
+        "ReactionSafety",
+        UPDATES,
+        every_update_is_an_incident,
+        "s it asked again for a reaction to one incident of ",
+    ),
+    Case(
+        "ReactionSafety",
+        UPDATES,
+        everybody_is_concerned,
+        "212 m away; it is concerned with 200 m",
+        "{boxes: 4, listen_m: 200}",
     ),
     Case(
         "RolloutSafety",

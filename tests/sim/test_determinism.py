@@ -15,9 +15,11 @@ fleet.listen_everywhere()
 fleet.links(jitter_ms=20, reordering=0.1, duplication=0.1, kbit_s=2_000)
 north, south = fleet.split()
 fleet.links(between=(north, south), latency_ms=80)
-for number, behaviour in enumerate(Behaviour):
-    if behaviour is not Behaviour.FLOOD:
-        fleet.turn("north/box-%d" % number, behaviour)
+for number, behaviour in enumerate(each for each in Behaviour if each is not Behaviour.FLOOD):
+    fleet.turn("north/box-%d" % number, behaviour)
+fleet.deliver()
+fleet.release("v2")
+fleet.apply("v2")
 fleet.clock("south/box-7", jump_s=-5, drift_ppm=300)
 fleet.slow("south/box-8", 200)
 fleet.disk("south/box-9").is_full = True

@@ -10,6 +10,7 @@ from mesh.testing.checkers.no_action_after_revocation import NoActionAfterRevoca
 from mesh.testing.checkers.no_forgery import NoForgery
 from mesh.testing.checkers.no_split_brain_names import NoSplitBrainNames
 from mesh.testing.checkers.nothing_lost import NothingLost
+from mesh.testing.checkers.reaction_safety import ReactionSafety
 from mesh.testing.checkers.rollout_safety import RolloutSafety
 
 __all__ = ["CHECKERS"]
@@ -22,5 +23,6 @@ CHECKERS: Mapping[str, Callable[[], Checker]] = {
     "NoForgery": NoForgery,
     "NoSplitBrainNames": NoSplitBrainNames,
     "NothingLost": NothingLost,
+    "ReactionSafety": ReactionSafety,
     "RolloutSafety": RolloutSafety,
 }

@@ -146,3 +146,20 @@ def test_a_forged_event_is_wrong_in_its_signature_alone():
     assert isinstance(forged, SealedEvent)
     assert (forged.author, forged.name) == (other.mind.public, other.name)
     assert (forged.n, forged.boot, forged.data) == (event.n, event.boot, event.data)
+
+
+def test_hardware_can_be_replaced_again_and_each_has_a_key_of_its_own():
+    fleet = Fleet(boxes=2, seed=9)
+    fleet.stand()
+    for _ in range(2):
+        fleet.swap_hardware("north/box-0", by="centre")
+        fleet.settle()
+    names = ("north/box-0", "north/box-0 (old)", "north/box-0 (old 2)")
+    assert len({fleet.boxes[name].node.public for name in names}) == 3
+    assert fleet.anyone_trusts("north/box-0")
+    fleet.revoke("north/box-0")
+    fleet.run(seconds=5)
+    assert not fleet.anyone_trusts("north/box-0")
+    fleet.swap_hardware("north/box-0", by="centre")
+    fleet.settle()
+    assert fleet.anyone_trusts("north/box-0"), "new hardware is no revoked key"

@@ -4,6 +4,8 @@ import pytest
 
 from mesh.testing.adversaries import Behaviour
 from mesh.testing.fleet import Fleet, FleetError, NearMiss
+from mesh.testing.network import BACKLOG_BYTES_MAX
+from mesh.testing.simulated_node import SLOWNESS_MAX
 
 
 def standing(**options) -> Fleet:
@@ -216,7 +218,7 @@ def test_what_makes_no_sense_is_said():
         fleet.restart("centre")
     with pytest.raises(FleetError, match="is running"):
         fleet.restore("centre", backup)
-    with pytest.raises(FleetError, match="expected 1 or more"):
+    with pytest.raises(FleetError, match="expected 1 to 10000"):
         fleet.slow("centre", 0.5)
     with pytest.raises(FleetError, match="no cut is called 'river'"):
         fleet.heal("river")
@@ -236,3 +238,30 @@ def test_a_large_town_has_blocks_and_two_districts():
         record = fleet.town.record(name)
         assert 2 <= len(record["value"]["edges"]) <= 8, name
         assert fleet.town.cell(name) in fleet.town.area_of(name)
+
+
+def test_what_waits_before_a_slow_box_is_bounded_and_ends_when_it_is_well():
+    fleet = Fleet(boxes=3, seed=31)
+    fleet.stand()
+    fleet.listen_everywhere()
+    slow = fleet.box("north/box-1")
+    fleet.slow("north/box-1", SLOWNESS_MAX)
+    for _ in range(60):
+        fleet.publish("north/box-0")
+        fleet.run(seconds=1)
+    assert len(slow.node.inbox) > 20, "it has fallen behind"
+    assert all(wire.unread <= BACKLOG_BYTES_MAX for wire in slow.node.wires.values())
+    fleet.slow("north/box-1", 1)
+    fleet.run(seconds=5)
+    assert not slow.node.inbox
+    fleet.publish("north/box-0")
+    fleet.run(seconds=1)
+    assert fleet.deliveries[-1].receiver in {"north/box-1", "south/box-2"}
+    assert any(d.receiver == "north/box-1" for d in fleet.deliveries[-2:])
+
+
+@pytest.mark.parametrize("factor", [0.5, SLOWNESS_MAX + 1])
+def test_a_factor_that_means_nothing_is_refused(factor: float):
+    fleet = Fleet(boxes=1, seed=32)
+    with pytest.raises(FleetError, match="expected 1 to 10000"):
+        fleet.slow("north/box-0", factor)

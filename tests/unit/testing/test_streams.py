@@ -11,6 +11,7 @@ from mesh.framing import frame
 from mesh.gossip.effects import Priority
 from mesh.mind import GOSSIP_PROTOCOL, MindConfig
 from mesh.mind import effects as fx
+from mesh.testing.exchanges import Exchanges
 from mesh.testing.network import LinkModel, Network
 from mesh.testing.simulated_node import SimulatedNode
 from mesh.testing.streams import HELD_MAX, Streams
@@ -55,7 +56,8 @@ class SmallWorld:
         self.order = 0
         self.nodes: dict[bytes, SimulatedNode] = {}
         self.network = Network(Random(seed), model or LinkModel(jitter_ms=0))
-        self.streams = Streams(self, self.nodes, self.network, Trace())
+        exchanges = Exchanges(self, self.nodes)
+        self.streams = Streams(self, self.nodes, self.network, Trace(), exchanges)
         self.sent: dict[tuple[bytes, bytes, int], list[int]] = {}
         for number in range(boxes):
             secret = SecretKey.from_seed(bytes([number + 1]) * 32)
@@ -71,6 +73,12 @@ class SmallWorld:
         assert at_ns >= self.now_ns
         self.order += 1
         heapq.heappush(self.queue, (at_ns, self.order, action))
+
+    def random(self, what: str) -> Random:
+        return Random(what)
+
+    def send(self, node: SimulatedNode, effect: fx.Send) -> None:
+        self.streams.send(node, effect)
 
     def instant(self, _node) -> Instant:
         return Instant(self.now_ns, self.now_ns // MS)
