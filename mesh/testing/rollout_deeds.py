@@ -100,7 +100,8 @@ class RolloutDeeds:
         few = least is not None and len(running) < least
         many = most is not None and len(running) > most
         if few or many:
-            wanted = f"{least}" if least == most else f"{least or 0} to {most or 'all'}"
+            wanted = f"{least or 0} to {'all' if most is None else most}"
+            wanted = f"{least}" if least == most else wanted
             shown = ", ".join(running[:6]) or "none"
             raise ScenarioError(
                 f"{check.model} runs on {len(running)} boxes ({shown}): expected {wanted}"

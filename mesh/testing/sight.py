@@ -86,15 +86,15 @@ class Spoken:
         at_s: when.
         key: of the speaker.
         name: under which it spoke.
-        incident: id of the event that began the incident; its own if it did.
+        incident: id of the event that began the incident; empty if it began one itself.
         ttl_s: for how long somebody may react.
     """
 
     at_s: float
     key: bytes
     name: str
-    incident: bytes
-    ttl_s: float
+    incident: bytes = b""
+    ttl_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

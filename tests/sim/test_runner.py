@@ -60,6 +60,27 @@ def test_a_scenario_in_which_nothing_happened_is_vacuous():
         ),
         ("cut: {side: centre}\nsettle: 1s", "a cut stands: heal it, or run instead of settling"),
         ("settle: 5s\nat: 5s\nrun: 1s", ""),
+        ("check_runs: {model: v2, boxes: 0}", "nobody released 'v2': there are none"),
+        (
+            "release: {model: v2}\ncheck_runs: {model: delivered, at_most: 1}",
+            "delivered runs on 2 boxes (north/box-0, south/box-1): expected 0 to 1",
+        ),
+        (
+            "release: {model: v2}\ncheck_runs: {model: v2, boxes: 2}",
+            "v2 runs on 0 boxes (none): expected 2",
+        ),
+        (
+            "release: {model: v2}\napply: {model: v2, stages: [{percent: 100}], refused: no}",
+            "v2 was rolled out: expected a refusal that says 'no'",
+        ),
+        (
+            "release: {model: v2}\npause: {rollout: v2}",
+            "step 2 (pause) at 0.0 s: pause v2: no rollout is called 'v2'",
+        ),
+        (
+            "check_trust: {name: centre, current: false}",
+            "centre is held by somebody current in the views of centre, north/steward,",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(steps: str, told: str):

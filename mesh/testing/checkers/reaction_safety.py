@@ -46,7 +46,7 @@ class ReactionSafety:
                 answered = self._answered.setdefault(keys[heard.receiver], set())
                 for told in _wrong(sight, heard, said, answered):
                     yield Breach(heard.receiver, f"at {heard.at_s:.1f} s it {told}")
-                answered.add(said.incident)
+                answered.add(said.incident or heard.event.id)
         for box in sight.boxes:
             if not box.is_up:  # what it had answered is forgotten with its process
                 self._answered.pop(box.key, None)
@@ -64,7 +64,7 @@ def _wrong(sight: Sight, heard: Delivered, said: Spoken, answered: set[bytes]) -
     late_s = heard.at_s - said.at_s - said.ttl_s
     if late_s > SKEW_S:
         yield f"asked for a reaction to {said.name} {late_s:.1f} s after that was over"
-    if said.incident in answered:
+    if (said.incident or heard.event.id) in answered:
         yield f"asked again for a reaction to one incident of {said.name}"
 
 

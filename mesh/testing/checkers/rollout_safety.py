@@ -68,13 +68,7 @@ class RolloutSafety:
     def _started(self, move: Move) -> Iterator[str]:
         found = move.situation
         assert found is not None, "an attempt is at an intent"
-        ranked = ranked_names(found.intent, found.names)
-        sizes = [
-            stage_size(found.intent, number, len(ranked))
-            for number in range(len(found.intent.stages))
-        ]
-        place = ranked.index(move.who) if move.who in ranked else sizes[-1] - 1
-        stage = next((number for number, size in enumerate(sizes) if place < size), len(sizes))
+        stage = stage_of(found.intent, found.names, move.who)
         if _is_held(move, found) and stage > max(found.opened, found.promoted):
             yield (
                 f"started {found.intent.title}, whose stage {stage} was not open to it before, "
@@ -101,6 +95,16 @@ class RolloutSafety:
 def ranked_names(intent: Intent, names: frozenset[str]) -> list[str]:
     """Return the cohort in the order in which its names start."""
     return sorted(names, key=lambda name: (sha256(intent.artefact + name.encode()).digest(), name))
+
+
+def stage_of(intent: Intent, names: frozenset[str], who: str) -> int:
+    """Return the first stage that holds a name; the last for who was enrolled later."""
+    stages = len(intent.stages)
+    if who not in names:
+        return stages - 1
+    place = ranked_names(intent, names).index(who)
+    holding = (n for n in range(stages) if place < stage_size(intent, n, len(names)))
+    return next(holding, stages)
 
 
 def stage_size(intent: Intent, stage: int, count: int) -> int:

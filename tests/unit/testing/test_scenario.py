@@ -118,6 +118,23 @@ CASES: list[tuple[str, str, int, str]] = [
     ("why: The bridges are down.\n", "", 1, "the file lacks why: expected 1 to 1000 characters"),
     ("seed: 7", "seed: -1", 3, "seed is -1: expected a whole number from 0 to 4294967295"),
     ("seed: 7", "sed: 7", 3, "the file has no field 'sed': did you mean seed?"),
+    ("heal: river", "release: {model: v2, does: evil}", 11, "'evil': expected good, fails, kills"),
+    ("heal: river", "apply: {model: v2}", 11, "steps[4].apply lacks stages: expected a list of 1"),
+    (
+        "heal: river",
+        "apply: {model: v2, stages: [{percent: 50}, {percent: 10}]}",
+        11,
+        "steps[4].apply.stages[1].percent is 10: expected more than the 50 of the stage before",
+    ),
+    (
+        "heal: river",
+        'apply: {model: v2, stages: [{percent: 50}], gate: {map50: "0.5"}}',
+        11,
+        "steps[4].apply.gate.map50 is '0.5': expected a threshold in quotes such as",
+    ),
+    ("heal: river", "pause: v2", 11, "steps[4].pause is 'v2': expected a mapping such as {rollout"),
+    ("heal: river", "check_runs: {model: a}", 11, "expected boxes, at_least or at_most"),
+    ("heal: river", "check_trust: {name: a}", 11, "check_trust lacks current: expected true or f"),
     ("heal: river", "heal: *cut", 11, "alias *cut: write the value out"),
 ]
 
