@@ -6,7 +6,7 @@ UV := .tools/bin/uv
 RUN := $(UV) run --locked
 ARGS ?=
 
-.PHONY: demo test check sabotage mutants bench scenarios format train clean
+.PHONY: demo test check sabotage mutants bench scenarios scenarios-live format train clean
 
 demo: $(UV)
 	$(RUN) mesh demo $(ARGS)
@@ -31,6 +31,9 @@ bench: $(UV)
 
 scenarios: $(UV)
 	$(RUN) mesh sim run $(ARGS)
+
+scenarios-live: $(UV)
+	$(RUN) mesh net run --compare $(ARGS)
 
 format: $(UV)
 	$(RUN) --group dev ruff format .

@@ -18,7 +18,7 @@ from identity.errors import IdentityError
 from inference.errors import InferenceError
 from mesh.choreography.cells import CellError
 from mesh.choreography.event import EventError
-from mesh.cli import artifact, authority, box, dev, nodes, rollouts, sim
+from mesh.cli import artifact, authority, box, dev, net, nodes, rollouts, sim
 from mesh.cli.logs import configure_logging
 from mesh.cli.options import CommandError
 from mesh.config import ConfigError
@@ -30,6 +30,8 @@ from mesh.node.facts import FactFailedError
 from mesh.node.node import NodeError
 from mesh.node.offline import DeskError
 from mesh.node.processes import ProcessFailedError
+from mesh.testing.namespaces import NamespacesUnavailableError
+from mesh.testing.wires_plan import UnfitForWiresError
 
 __all__ = ["app", "run", "sentence_of"]
 
@@ -52,10 +54,12 @@ _EXPECTED = (
     IdentityError,
     InferenceError,
     MistakeError,
+    NamespacesUnavailableError,
     NetworkError,
     NodeError,
     OSError,
     ProcessFailedError,
+    UnfitForWiresError,
     WriteError,
 )
 
@@ -73,6 +77,7 @@ app.add_typer(artifact.app, name="artifact")
 app.add_typer(authority.app, name="authority")
 app.add_typer(box.app, name="box")
 app.add_typer(nodes.app, name="get")
+app.add_typer(net.app, name="net")
 app.add_typer(rollouts.app, name="rollout")
 app.add_typer(sim.app, name="sim")
 app.command()(rollouts.apply)

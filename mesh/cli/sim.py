@@ -11,23 +11,20 @@ from rich.table import Table
 
 from mesh.cli.nodes import console
 from mesh.cli.options import CommandError
+from mesh.cli.scenario_files import Seed, check_seed, read_named
 from mesh.testing.mind_page import describe_box
 from mesh.testing.runner import Result, replay, run_scenario, to_json
 from mesh.testing.scenario import Scenario, scenario_schema
 from mesh.testing.scenario_library import library, read_scenario
 from mesh.testing.sight import Sight
 
-__all__ = ["app"]
+__all__ = ["BROKEN", "COLOURS", "app"]
 
-SEED_MAX = 1 << 32
-"""Seeds are below it."""
 BROKEN = 1
 """Exit code where a scenario did not hold."""
 COLOURS = {"held": "green", "broken": "red", "vacuous": "yellow"}
 
 app = typer.Typer(no_args_is_help=True, help="Run scenarios on a simulated fleet.")
-
-Seed = Annotated[int | None, typer.Option(help="Instead of the scenario's own.")]
 
 
 @app.command()
@@ -41,8 +38,8 @@ def run(
     ] = None,
 ) -> int:
     """Run scenarios; fails when an invariant does not hold, or nothing happened."""
-    _check_seed(seed)
-    scenarios = [_read(file) for file in files or library()]
+    check_seed(seed)
+    scenarios = [read_named(file) for file in files or library()]
     results = [_run(scenario, seed) for scenario in scenarios]
     shown = console()
     shown.print(_table(results))
@@ -82,27 +79,14 @@ def replay_scenario(
     seed: Seed = None,
 ) -> None:
     """Run a scenario up to a moment, and show what a box holds and sees then."""
-    _check_seed(seed)
-    world, trouble = replay(_read(file), until_s=until, seed=seed)
+    check_seed(seed)
+    world, trouble = replay(read_named(file), until_s=until, seed=seed)
     boxes = world.fleet.boxes
     if node not in boxes:
         raise CommandError(f"--node {node!r:.60}: expected one of {', '.join(boxes)}")
     typer.echo(f"{world.now_s:.1f} s after the fleet stood{f'; {trouble}' if trouble else ''}")
     for line in describe_box(world.fleet, node):
         typer.echo(line)
-
-
-def _check_seed(seed: int | None) -> None:
-    if seed is not None and not 0 <= seed < SEED_MAX:
-        raise CommandError(f"--seed {seed}: expected 0 to {SEED_MAX - 1}")
-
-
-def _read(file: str) -> Scenario:
-    path = library().get(file)
-    if path is None and not Path(file).exists():
-        known = ", ".join(library())
-        raise CommandError(f"{file} is no file: expected one, or a name of the library: {known}")
-    return read_scenario(path or Path(file))
 
 
 def _run(scenario: Scenario, seed: int | None) -> Result:

@@ -36,7 +36,7 @@ from mesh.testing.fleet_box import Delivered, FleetBox, FleetError
 from mesh.testing.fleet_rollouts import FleetRollouts
 from mesh.testing.network import LinkModel
 from mesh.testing.sim import Simulation
-from mesh.testing.town import MODEL, SLOT, NearMiss, Town
+from mesh.testing.town import MODEL, SLOT, NearMiss, Town, replaced
 from mesh.testing.trace import Happening
 
 __all__ = ["MODEL", "Delivered", "Fleet", "FleetBox", "FleetError", "NearMiss"]
@@ -197,8 +197,7 @@ class Fleet(FleetRollouts):
         issuer.grant(secret.public, name, place=place)
         self.simulation.run(1.0)
         old = self.boxes.pop(name)
-        times = self._swaps[name]
-        self.boxes[f"{name} (old{f' {times}' if times > 1 else ''})"] = old
+        self.boxes[replaced(name, self._swaps[name])] = old
         new = self._add(name, secret)
         self.simulation.network.stands_with(new.node.public, old.node.public)
         replica = issuer.mind.replica

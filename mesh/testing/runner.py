@@ -99,6 +99,7 @@ class _Run:
     checkers: Mapping[str, Checker]
     watch: Callable[[Sight], None]
     until_s: float = math.inf
+    late_s: float = EPSILON_S
     broken: dict[str, Finding] = field(default_factory=dict[str, Finding])
 
     def play(self, scenario: Scenario) -> str:
@@ -110,13 +111,16 @@ class _Run:
                 return ""
             except ScenarioError as error:
                 return f"step {number + 1} ({step.verb}) at {self.world.now_s:.1f} s: {error}"
-        self.look("", is_last=True)
+        try:
+            self.look("", is_last=True)
+        except ScenarioError as error:
+            return f"at the end: {error}"
         return ""
 
     def _do(self, step: Step) -> None:
         if step.at_s is not None:
             left_s = step.at_s - self.world.now_s
-            if left_s < 0:
+            if left_s < -self.late_s:
                 raise ScenarioError(f"it was to be done at {step.at}; that has passed")
             self.pass_time(left_s)
         if isinstance(step.run, str):
@@ -169,6 +173,7 @@ def run_scenario(
     world: World | None = None,
     checkers: Mapping[str, Callable[[], Checker]] = CHECKERS,
     watch: Callable[[Sight], None] = lambda _sight: None,
+    late_s: float = EPSILON_S,
 ) -> Result:
     """Run a scenario.
 
@@ -178,12 +183,13 @@ def run_scenario(
         world: where; a simulated fleet unless given.
         checkers: who can be named as an invariant.
         watch: called at every look, for progress.
+        late_s: how much later than `at` says a step may come; in virtual time nothing is late.
     """
     began_s = time.monotonic()
     seed = scenario.seed if seed is None else seed
     world = SimulatedWorld(scenario.fleet, seed) if world is None else world
     chosen = {name: checkers[name]() for name in scenario.invariants}
-    run = _Run(world, chosen, watch)
+    run = _Run(world, chosen, watch, late_s=late_s)
     trouble = run.play(scenario)
     counts, trace = world.told()
     measured = {name: float(count) for name, count in counts.items()}

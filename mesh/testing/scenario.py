@@ -113,6 +113,12 @@ class Expect(Part, frozen=True, kw_only=True):
         return plain | {f"refused.{reason}": count for reason, count in self.refused.items()}
 
 
+class Wires(Part, frozen=True, kw_only=True):
+    """It is one of those that `make scenarios-live` plays on wires, and at what pace."""
+
+    faster: Annotated[float, Meta(ge=1, le=10_000, description="Than the file says.")] = 1.0
+
+
 class Scenario(Part, frozen=True, kw_only=True):
     """A whole file."""
 
@@ -123,6 +129,7 @@ class Scenario(Part, frozen=True, kw_only=True):
     expect: Expect
     seed: Annotated[int, Meta(ge=0, lt=1 << 32)] = 0
     fleet: FleetPlan = FleetPlan()
+    wires: Wires | None = None
 
 
 def parse_scenario(data: bytes, name: str, *, checkers: tuple[str, ...]) -> Scenario:
@@ -217,6 +224,7 @@ _FORM = Form(
     {
         "": Scenario,
         "fleet": FleetPlan,
+        "wires": Wires,
         "steps[]": Step,
         "steps[].cut": Cut,
         "steps[].cut_one_way": OneWay,

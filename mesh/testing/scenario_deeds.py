@@ -7,7 +7,7 @@ really happened.
 
 import heapq
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -20,7 +20,7 @@ from mesh.testing.sight import Fact, Spoken
 from mesh.testing.town import SLOT
 from mesh.units import SECOND
 
-__all__ = ["Deeds", "ScenarioError"]
+__all__ = ["PEACEFUL", "Deeds", "ScenarioError", "select"]
 
 TTL_MS = 1_000
 """For how long somebody may react to what boxes see."""
@@ -29,6 +29,22 @@ PEACEFUL = frozenset(
     | {"promote", "undo", "abort", "approve_model", "check_runs", "check_trust"}
 )
 """Verbs that neither break nor mend anything."""
+
+
+def select(who: sc.Several, names: Collection[str]) -> list[str]:
+    """Return the names that names and patterns mean, each once.
+
+    Raises:
+        ScenarioError: one of them means nobody.
+    """
+    chosen: dict[str, None] = {}
+    for pattern in (who,) if isinstance(who, str) else who:
+        found = [name for name in names if fnmatchcase(name, pattern)]
+        if not found:
+            there = ", ".join(list(names)[:6])
+            raise ScenarioError(f"nobody is called {pattern!r:.60}: there are {there} …")
+        chosen |= dict.fromkeys(found)
+    return list(chosen)
 
 
 class Deeds(RolloutDeeds):
@@ -105,16 +121,7 @@ class Deeds(RolloutDeeds):
         Raises:
             ScenarioError: one of them means nobody.
         """
-        chosen: dict[str, FleetBox] = {}
-        for pattern in (who,) if isinstance(who, str) else who:
-            found = {
-                name: box for name, box in self.fleet.boxes.items() if fnmatchcase(name, pattern)
-            }
-            if not found:
-                names = ", ".join(list(self.fleet.boxes)[:6])
-                raise ScenarioError(f"nobody is called {pattern!r:.60}: there are {names} …")
-            chosen |= found
-        return chosen
+        return {name: self.fleet.boxes[name] for name in select(who, self.fleet.boxes)}
 
     def _note_written(self) -> None:
         """Take down the facts that became durable; those that failed or were lost go."""

@@ -24,6 +24,8 @@ EXPECTED: Mapping[str, str] = {
     "fleet.latency_ms": "a number from 0 to 10000",
     "fleet.loss": _SHARE,
     "fleet.listen_m": "a number from 0 to 50000",
+    "wires": "a mapping such as {faster: 60}, or {} for the pace of the file",
+    "wires.faster": "a number from 1 to 10000",
     "steps": "a list of 1 to 400 steps such as {run: 2m}",
     "steps[]": "a mapping with one thing to do, as {run: 2m} or {at: 10s, crash: centre}",
     "steps[].at": _DURATION,

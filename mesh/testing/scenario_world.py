@@ -23,7 +23,7 @@ from mesh.testing.simulated_node import SimulatedNode
 from mesh.testing.town import MODEL
 from mesh.units import SECOND
 
-__all__ = ["SimulatedWorld", "World"]
+__all__ = ["LISTENING_S", "SimulatedWorld", "World", "counted_in"]
 
 LISTENING_S = 5.0
 """Virtual seconds after which everybody knows who listens to what: there a scenario begins."""
@@ -58,6 +58,14 @@ class World(Protocol):
     def told(self) -> tuple[Mapping[str, int], str]:
         """Return what was counted, and a digest that is equal for equal runs; empty for none."""
         ...
+
+
+def counted_in(told: MindStatistics) -> Counter[str]:
+    """Return what a scenario may expect of what one life of a box counted."""
+    counted = Counter({f"refused.{why}": n for why, n in told.admission.refused.items()})
+    counted["entries_exchanged"] = told.facts.accepted + told.sync.entries_added
+    counted["requests"] = told.reactions.requests["make"]
+    return counted
 
 
 class _Box:
@@ -217,10 +225,5 @@ class SimulatedWorld:
     def _count(self) -> None:
         for box in self.fleet.boxes.values():
             if box.node.mind is not None:
-                told = box.node.mind.statistics()
-                counted = Counter(
-                    {f"refused.{why}": n for why, n in told.admission.refused.items()}
-                )
-                counted["entries_exchanged"] = told.facts.accepted + told.sync.entries_added
-                counted["requests"] = told.reactions.requests["make"]
+                counted = counted_in(box.node.mind.statistics())
                 self._counted[box.node.public, box.node.life] = counted

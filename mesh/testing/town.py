@@ -12,7 +12,7 @@ from typing import cast
 from mesh.choreography.cells import cell_at
 from mesh.choreography.event_type import event
 
-__all__ = ["BLOCK_M", "EVENTS", "MODEL", "SLOT", "NearMiss", "Town"]
+__all__ = ["BLOCK_M", "EVENTS", "MODEL", "SLOT", "NearMiss", "Town", "held_by", "replaced"]
 
 BLOCK_M = 150.0
 """Distance of two corners, metres."""
@@ -29,6 +29,18 @@ MODEL = bytes(range(32))
 """Digest of the approved model, with which every box was delivered."""
 SLOT = "model/detector"
 """The slot in which a box runs it, and the register in which it is approved."""
+
+_REPLACED = " (old"
+
+
+def replaced(name: str, times: int) -> str:
+    """Return what hardware is called in the world that was the `times`-th to be replaced."""
+    return f"{name}{_REPLACED})" if times == 1 else f"{name}{_REPLACED} {times})"
+
+
+def held_by(called: str) -> str:
+    """Return the name that a box was granted, of whatever it is called in the world."""
+    return called.partition(_REPLACED)[0]
 
 
 @event("traffic.near_miss")

@@ -34,7 +34,18 @@ from mesh.testing.namespaces import (
 )
 from mesh.testing.rtnetlink import add_address, add_veth, bring_up
 
-__all__ = ["Wire", "WireCounts", "inside", "run_wire", "side_address"]
+__all__ = [
+    "FRAMES_AT_ONCE_MAX",
+    "FRAME_SIZE_MAX",
+    "PREFIX",
+    "Refused",
+    "Wire",
+    "WireCounts",
+    "inside",
+    "listen_at",
+    "run_wire",
+    "side_address",
+]
 
 PREFIX = 16
 """Bits of the network that all sides share."""
@@ -57,8 +68,8 @@ class WireCounts(NamedTuple):
     dropped: int
 
 
-class _Refused(NamedTuple):
-    """The wire cannot stand; for people."""
+class Refused(NamedTuple):
+    """What is to carry frames cannot stand; for people."""
 
     text: str
 
@@ -92,7 +103,7 @@ class Wire:
             ProcessFailedError: the process ended.
         """
         said = await self.child.receive()
-        if isinstance(said, _Refused):
+        if isinstance(said, Refused):
             raise NamespacesUnavailableError(said.text)
         return said
 
@@ -121,7 +132,7 @@ def run_wire(parent: Parent, sides: tuple[str, str]) -> None:
     try:
         namespaces, ends = _build(sides)
     except (NamespacesUnavailableError, OSError) as error:
-        parent.tell(_Refused(str(error)))
+        parent.tell(Refused(str(error)))
         return
     parent.tell(namespaces)
     _Pump(parent, ends).run()
@@ -142,11 +153,11 @@ def _build(sides: tuple[str, str]) -> tuple[dict[str, Namespace], list[socket.so
             add_address("bridge", side_address(number), PREFIX)
             bring_up("bridge")
         namespaces[side] = Namespace.held(there, user)
-        ends.append(_listen(here))
+        ends.append(listen_at(here))
     return namespaces, ends
 
 
-def _listen(interface: str) -> socket.socket:
+def listen_at(interface: str) -> socket.socket:
     """Open a socket that takes every frame that arrives at an interface, and sends there.
 
     Frames come with what the kernel still owes them, the header of virtio_net: a checksum not yet

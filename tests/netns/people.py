@@ -13,8 +13,12 @@ from signal import SIGKILL
 
 import trio
 
+from crdt.authority import _Fold
 from mesh.node.processes import Parent
+from mesh.testing.box_process import run_box
 from mesh.testing.namespaces import Namespace, NamespacesUnavailableError, enter, open_ground
+from mesh.testing.network import LinkModel
+from mesh.testing.switch import run_switch
 from mesh.testing.wire import run_wire
 
 NOBODY = 65534
@@ -47,6 +51,18 @@ def wire_of(parent: Parent, user: str, sides: tuple[str, str]) -> None:
     run_wire(parent, sides)
 
 
+def switch_of(parent: Parent, user: str, sides: int, seed: int, model: LinkModel) -> None:
+    """Be a switch, as a user."""
+    become(user)
+    run_switch(parent, sides, seed, model)
+
+
+def box_that_retires_nobody(parent: Parent, config: str, listen_m: float) -> None:
+    """A box in whose view two keys win one name."""
+    _Fold.retire = lambda *_: None
+    run_box(parent, config, listen_m)
+
+
 def resident(parent: Parent, user: str, namespace: Namespace | None) -> None:
     """Echoes whatever connects; asked to, connects somewhere and says whether the echo was true."""
     become(user)
@@ -69,6 +85,8 @@ async def _live(parent: Parent) -> None:
                     said = await _ask(streams[host], os.urandom(size))
                 except OSError as error:
                     said = errno.errorcode[error.errno]
+            if said == "silence" and host in streams:
+                await trio.aclose_forcefully(streams.pop(host))  # what comes late is for nobody
             parent.tell(said)
         nursery.cancel_scope.cancel()
 

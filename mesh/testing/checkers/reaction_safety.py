@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from mesh.choreography.reactions import RequestDecision
 from mesh.testing.checkers import Breach
 from mesh.testing.sight import Delivered, Sight, Spoken
+from mesh.testing.town import held_by
 
 __all__ = ["ReactionSafety"]
 
@@ -70,7 +71,7 @@ def _wrong(sight: Sight, heard: Delivered, said: Spoken, answered: set[bytes]) -
 
 def _place(sight: Sight, name: str) -> tuple[float, float] | None:
     """Return where a name stands; replaced hardware stands where the new one does."""
-    return sight.places.get(name.partition(" (")[0])
+    return sight.places.get(held_by(name))
 
 
 def _distance_m(one: tuple[float, float], other: tuple[float, float]) -> float:
