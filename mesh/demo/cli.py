@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from mesh.demo.report_file import check_writable
 from mesh.demo.run import ACTS, BOXES_MIN, DemoOptions, run_demo
+from mesh.pages.place import check_writable
 
 __all__ = ["DemoUsageError", "demo"]
 

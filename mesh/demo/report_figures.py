@@ -1,21 +1,14 @@
-"""The figures of the demo's report: a map, a timeline and a histogram, as SVG inside the page.
-
-Colours come from the page's style sheet by class, so that each figure follows the reader's light or
-dark scheme; what colour says is said by shape or words as well. Every mark has a title, which a
-pointer shows and a screen reader reads.
-"""
+"""The figure of the demo's report that no other page has: the map, with who reacted to whom."""
 
 import math
-from collections.abc import Mapping, Sequence
 
 from mesh.demo.city_model import City
 from mesh.demo.reaction_flows import Flow, Flows
-from mesh.demo.report_markup import Markup, element, join
+from mesh.pages.charts import WIDTH, figure, short
+from mesh.pages.markup import Markup, element
 
-__all__ = ["city_map", "latency_histogram", "spread_bar", "stage_timeline"]
+__all__ = ["city_map"]
 
-WIDTH = 640.0
-"""Width of a figure, in its own units; the page scales it."""
 MARGIN = 44.0
 """Around the crossings of the map."""
 MAP_HEIGHT_MIN, MAP_HEIGHT_MAX = 200.0, 720.0
@@ -24,10 +17,6 @@ BEND = 0.16
 """How far a reaction's arc leaves the straight line, as a share of its length."""
 CLEARANCE = 13.0
 """How far from a crossing's middle an arc ends."""
-ROW = 34.0
-"""Height of a stage in the timeline."""
-BARS = 150.0
-"""Height of the histogram's highest bar."""
 KINDS = {"extend_red": "red", "advance_yellow": "yellow"}
 """Class of an arc by the kind of the reaction."""
 
@@ -53,8 +42,8 @@ def city_map(city: City, flows: Flows) -> Markup:
     }
     lines = [
         element(
-            "line", x1=_n(points[name][0]), y1=_n(points[name][1]),
-            x2=_n(points[one.to][0]), y2=_n(points[one.to][1]),
+            "line", x1=short(points[name][0]), y1=short(points[name][1]),
+            x2=short(points[one.to][0]), y2=short(points[one.to][1]),
             class_="street bridge" if one.bridge else "street",
         )
         for name, one in streets.values()
@@ -78,7 +67,7 @@ def city_map(city: City, flows: Flows) -> Markup:
         )
         for colour in (*KINDS.values(), "other")
     ]  # fmt: skip
-    return _figure(
+    return figure(
         height, "Map of the crossings with the reactions", element("defs", *tips), *lines, *arcs,
         *boxes,
     )  # fmt: skip
@@ -121,8 +110,8 @@ def _arc(start: Point, end: Point, flow: Flow) -> Markup:
         "g",
         element("title", f"{flow.box} reacts to {flow.seen_at}: {flow.kind}, {flow.count} times"),
         element(
-            "path", d=f"M{_n(x1)} {_n(y1)} Q{_n(middle[0])} {_n(middle[1])} {_n(x2)} {_n(y2)}",
-            class_=f"arc {colour}", stroke_width=_n(1.2 + math.log2(max(flow.count, 1)) / 1.5),
+            "path", d=f"M{_at(x1, y1)} Q{_at(*middle)} {_at(x2, y2)}",
+            class_=f"arc {colour}", stroke_width=short(1.2 + math.log2(max(flow.count, 1)) / 1.5),
             marker_end=f"url(#tip-{colour})",
         ),
     )  # fmt: skip
@@ -134,99 +123,11 @@ def _crossing(name: str, point: Point, seen: int, reacted: int, *, told: bool) -
     return element(
         "g",
         element("title", saw),
-        element("circle", cx=_n(x), cy=_n(y), r=10, class_="box saw" if seen else "box"),
-        element("text", seen or "", x=_n(x), y=_n(y + 3.5), class_="count"),
-        element("text", name.rpartition("-")[2], x=_n(x), y=_n(y + 23), class_="name"),
+        element("circle", cx=short(x), cy=short(y), r=10, class_="box saw" if seen else "box"),
+        element("text", seen or "", x=short(x), y=short(y + 3.5), class_="count"),
+        element("text", name.rpartition("-")[2], x=short(x), y=short(y + 23), class_="name"),
     )
 
 
-def stage_timeline(stages: Sequence[tuple[str, str, float | None]], end_s: float) -> Markup:
-    """Draw when each stage of a rollout opened.
-
-    Args:
-        stages: of each its name, what is to be said of it, and when it opened (seconds); None for
-            one that never did.
-        end_s: when the rollout ended, seconds.
-    """
-    opened = [at for _, _, at in stages if at is not None]
-    end_s = max([end_s, *(at * 1.15 for at in opened), 1.0])
-    left, inner = 70.0, WIDTH - 70.0 - 12.0
-    height = ROW * len(stages) + 34
-    rows: list[Markup] = []
-    for number, (name, said, at) in enumerate(stages):
-        y = 6 + ROW * number
-        rows.append(element("text", name, x=left - 10, y=_n(y + 19), class_="axis end"))
-        if at is None:
-            rows.append(element("text", said, x=left + 6, y=_n(y + 19), class_="axis never"))
-            continue
-        x = left + max(at, 0.0) / end_s * inner
-        over = x > left + inner * 0.55  # too little of the bar is left for words
-        rows += [
-            element("rect", x=_n(x), y=_n(y), width=_n(max(left + inner - x, 1)),
-                    height=ROW - 8, rx=3, class_="bar"),
-            element("text", said, x=_n(x - 6 if over else x + 8), y=_n(y + 18),
-                    class_="axis end" if over else "axis in"),
-        ]  # fmt: skip
-    base = 6 + ROW * len(stages)
-    rows.append(element("line", x1=left, y1=base, x2=left + inner, y2=base, class_="rule"))
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        place = "axis start" if share == 0 else "axis end" if share == 1 else "axis middle"
-        x = _n(left + share * inner)
-        rows.append(element("text", f"{share * end_s:.0f} s", x=x, y=base + 18, class_=place))
-    return _figure(height, "When each stage of the rollout opened", *rows)
-
-
-def latency_histogram(bins: Sequence[tuple[str, int]], *, title: str) -> Markup:
-    """Draw how many deliveries fell into each class of latency.
-
-    Args:
-        bins: of each its upper bound as text, and the count.
-        title: what is drawn.
-    """
-    most, step = max([count for _, count in bins] or [1]) or 1, (WIDTH - 20) / max(len(bins), 1)
-    rows: list[Markup] = []
-    for number, (label, count) in enumerate(bins):
-        x, tall = 10 + number * step, count / most * BARS
-        middle = _n(x + step / 2)
-        rows += [
-            element(
-                "g",
-                element("title", f"{label} ms: {count}"),
-                element("rect", x=_n(x + 2), y=_n(BARS + 20 - tall), width=_n(step - 4),
-                        height=_n(tall), class_="bar"),
-                element("text", count or "", x=middle, y=_n(BARS + 14 - tall),
-                        class_="axis middle"),
-            ),
-            element("text", label, x=middle, y=BARS + 38, class_="axis middle"),
-        ]  # fmt: skip
-    base = element("line", x1=10, y1=BARS + 20, x2=WIDTH - 10, y2=BARS + 20, class_="rule")
-    return _figure(BARS + 48, title, *rows, base)
-
-
-def spread_bar(values: Mapping[str, float], most: float) -> Markup:
-    """Draw one row of percentiles, from the median to the maximum, on a common scale.
-
-    Args:
-        values: p50, p99 and max.
-        most: what the full width stands for.
-    """
-    whole = 160.0
-    at = {key: min(max(value, 0.0) / (most or 1.0), 1.0) * whole for key, value in values.items()}
-    p50, p99, top = at.get("p50", 0.0), at.get("p99", 0.0), at.get("max", 0.0)
-    parts = (
-        element("line", x1=0, y1=7, x2=_n(top), y2=7, class_="rule"),
-        element("rect", x=0, y=2, width=_n(p99), height=10, class_="bar faint"),
-        element("rect", x=0, y=2, width=_n(p50), height=10, class_="bar"),
-    )
-    return element("svg", join(parts), viewBox="0 0 160 14", class_="spread", aria_hidden="true")
-
-
-def _figure(height: float, title: str, *parts: Markup) -> Markup:
-    return element(
-        "svg", element("title", title), *parts, viewBox=f"0 0 {_n(WIDTH)} {_n(height)}", role="img"
-    )
-
-
-def _n(value: float) -> str:
-    """A coordinate, short."""
-    return f"{value:.1f}".removesuffix(".0")
+def _at(x: float, y: float) -> str:
+    return f"{short(x)} {short(y)}"

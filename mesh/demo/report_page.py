@@ -1,9 +1,7 @@
-"""The report of a run: one HTML page that needs nothing but itself.
+"""The report of a run: one HTML page that needs nothing but itself (`mesh.pages`).
 
 It is for somebody who was not there: first whether the run held what it claims, what failed before
-what held, then each act that was played. There is no script, no picture, no font and no address in
-it, and its own policy forbids a browser to load any; it can be mailed, and read offline for years.
-All text is escaped where it is put in (`mesh.demo.report_markup`).
+what held, then each act that was played.
 
 The page is made of the result as the JSON has it, and says of an act that was not played only that.
 So a page can be made of any run, however early it ended.
@@ -15,17 +13,15 @@ from typing import cast
 from mesh.demo.city_model import City
 from mesh.demo.claims import Judged
 from mesh.demo.reaction_flows import Flows
-from mesh.demo.report_figures import city_map, latency_histogram, spread_bar, stage_timeline
-from mesh.demo.report_markup import Markup, element, join
-from mesh.demo.report_style import STYLE
+from mesh.demo.report_figures import city_map
+from mesh.demo.report_style import MAP_STYLE
 from mesh.demo.rollout_words import bad_release_told, comeback_told, poison_told
+from mesh.pages.charts import latency_histogram, spread_bar, stage_timeline
+from mesh.pages.markup import Markup, element, join
+from mesh.pages.parts import absent, facts, names, page, section, table
 
 __all__ = ["render_report"]
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""Content Security Policy of the page: its own style, and nothing else from anywhere."""
-NAMES_MAX = 40
-"""Names listed in one cell; the rest is counted."""
 NUMBER_MAX = 1e12
 """Largest number that a figure draws."""
 ROLLOUT_TOLD = frozenset(
@@ -47,25 +43,15 @@ def render_report(result: Result, judged: Sequence[Judged], city: City | None, f
     """
     failed = [str(name) for name in _items(result.get("failed"))]
     sections = (
-        _section("Claims", _claims(judged, failed)),
-        _section("Reactions", _map(city, flows)),
-        _section("Rollout", _rollout(_mapping(result.get("rollout")))),
-        _section("Refusals", _refusals(result)),
-        _section("Latency", _reaction(_mapping(result.get("reaction")))),
-        _section("Partition", _partition(_mapping(result.get("partition")))),
+        section("Claims", _claims(judged, failed)),
+        section("Reactions", _map(city, flows)),
+        section("Rollout", _rollout(_mapping(result.get("rollout")))),
+        section("Refusals", _refusals(result)),
+        section("Latency", _reaction(_mapping(result.get("reaction")))),
+        section("Partition", _partition(_mapping(result.get("partition")))),
     )
-    seed = result.get("seed", "")
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"mesh demo, seed {seed}"),
-        element("style", Markup(STYLE)),
-    )
-    body = element("body", element("main", _verdict(result, judged, failed), *sections))
-    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
+    title = f"mesh demo, seed {result.get('seed', '')}"
+    return page(title, _verdict(result, judged, failed), *sections, style=MAP_STYLE)
 
 
 # ----------------------------------------------------------------------------- the whole run
@@ -105,12 +91,12 @@ def _claims(judged: Sequence[Judged], failed: Sequence[str]) -> Markup:
         )
         for one in sorted((*unjudged, *judged), key=lambda one: one.held)
     ]  # fmt: skip
-    return _table(("", "claim", "what was found"), rows) if rows else _absent("claim")
+    return table(("", "claim", "what was found"), rows) if rows else absent("claim")
 
 
 def _map(city: City | None, flows: Flows) -> Markup:
     if city is None:
-        return _absent("city")
+        return absent("city")
     drawn = element("figure", city_map(city, flows))
     if not flows.flows:
         return join((drawn, element("p", "No reaction was reported.", class_="note")))
@@ -124,8 +110,8 @@ def _map(city: City | None, flows: Flows) -> Markup:
         "; the thicker, the more often.",
     )
     rows = [(flow.seen_at, flow.box, flow.kind, flow.count) for flow in flows.flows]
-    table = _table(("incidents at", "reaction by", "what", "times"), rows)
-    every = element("details", element("summary", f"All {len(rows)} as a table"), table)
+    listed = table(("incidents at", "reaction by", "what", "times"), rows)
+    every = element("details", element("summary", f"All {len(rows)} as a table"), listed)
     return join((drawn, legend, every))
 
 
@@ -134,7 +120,7 @@ def _map(city: City | None, flows: Flows) -> Markup:
 
 def _rollout(rollout: Result | None) -> Markup:
     if rollout is None:
-        return _absent("rollout")
+        return absent("rollout")
     stages: list[tuple[str, str, float | None]] = []
     for stage in map(_mapping, _items(rollout.get("stages"))):
         if stage is not None:
@@ -146,7 +132,7 @@ def _rollout(rollout: Result | None) -> Markup:
     seconds = _number(rollout.get("seconds"))
     bad = _mapping(rollout.get("bad_release"))
     parts = [
-        element("figure", stage_timeline(stages, seconds or 0.0)) if stages else _absent("stage"),
+        element("figure", stage_timeline(stages, seconds or 0.0)) if stages else absent("stage"),
         element("p", f"{_boxes(rollout.get('boxes_on_approved'))} ended on the approved release."),
     ]
     if bad is not None:
@@ -157,7 +143,7 @@ def _rollout(rollout: Result | None) -> Markup:
         if part is not None:
             told[key] = tell(part)
     rest = {key: value for key, value in rollout.items() if key not in ROLLOUT_TOLD}
-    return join((*parts, _facts({**told, **rest})))
+    return join((*parts, facts({**told, **rest})))
 
 
 def _refusals(result: Result) -> Markup:
@@ -168,7 +154,7 @@ def _refusals(result: Result) -> Markup:
     if (_mapping(rollout.get("poison")) or {}).get("chunks_sent"):
         note = "The act with the attacks was not played; wrong bytes are told under Rollout."
         return element("p", note, class_="note")
-    return _absent("attack")
+    return absent("attack")
 
 
 def _trust(trust: Result) -> Markup:
@@ -183,7 +169,7 @@ def _trust(trust: Result) -> Markup:
                     attack.get("expected_reason"),
                     attack.get("sent"),
                     len(refused),
-                    element("span", _names(accepted), class_="failed" if accepted else "held"),
+                    element("span", names(accepted), class_="failed" if accepted else "held"),
                 )
             )
     heads = ("attack", "refused as", "sent to", "refused by", "accepted by")
@@ -198,15 +184,15 @@ def _trust(trust: Result) -> Markup:
         }
     return join(
         (
-            _table(heads, rows) if rows else _absent("attack"),
-            _facts({"centre killed": trust.get("centre_killed"), **swapped}),
+            table(heads, rows) if rows else absent("attack"),
+            facts({"centre killed": trust.get("centre_killed"), **swapped}),
         )
     )
 
 
 def _reaction(reaction: Result | None) -> Markup:
     if reaction is None:
-        return _absent("reaction")
+        return absent("reaction")
     bins = [
         (_bin_label(_number(one.get("below_ms"))), round(_number(one.get("count")) or 0))
         for one in map(_mapping, _items(reaction.get("latency_bins")))
@@ -224,7 +210,7 @@ def _reaction(reaction: Result | None) -> Markup:
     }
     parts.append(_spreads(spreads))
     told = {"latency_bins", "latency_ms", "frame_to_request_ms", "stages_ms"}
-    return join((*parts, _facts({key: reaction[key] for key in reaction if key not in told})))
+    return join((*parts, facts({key: reaction[key] for key in reaction if key not in told})))
 
 
 def _bin_label(below_ms: float | None) -> str:
@@ -238,7 +224,7 @@ def _spreads(spreads: Result) -> Markup:
         if values:
             found[name] = {key: value for key, value in values.items() if value is not None}
     if not found:
-        return _absent("duration")
+        return absent("duration")
     most = max((value for values in found.values() for value in values.values()), default=0.0)
     rows = [
         (
@@ -248,72 +234,23 @@ def _spreads(spreads: Result) -> Markup:
         )
         for name, values in found.items()
     ]
-    return _table(("from, to", "p50 ms", "p99 ms", "max ms", ""), rows)
+    return table(("from, to", "p50 ms", "p99 ms", "max ms", ""), rows)
 
 
 def _partition(partition: Result | None) -> Markup:
     if partition is None:
-        return _absent("partition")
+        return absent("partition")
     if partition.get("skipped") is True:
         return element("p", f"Skipped: {partition.get('why')}", class_="note")
     told = {"skipped", "why"}
-    return _facts({key: value for key, value in partition.items() if key not in told})
+    return facts({key: value for key, value in partition.items() if key not in told})
 
 
 # --------------------------------------------------------------------------------- parts
 
 
-def _section(title: str, content: Markup) -> Markup:
-    return element("section", element("h2", title), content)
-
-
-def _absent(what: str) -> Markup:
-    return element("p", f"No {what} in this run.", class_="note")
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Markup:
-    """Return a table that scrolls by itself where the window is narrow."""
-    head = element("tr", *(element("th", name, scope="col") for name in heads))
-    body = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
-    table = element("table", element("thead", head), element("tbody", *body))
-    return element("div", table, class_="wide")
-
-
-def _facts(facts: Result) -> Markup:
-    """List names with their values; what has parts is listed part by part."""
-    if not facts:
-        return Markup()
-    rows = join(
-        element("div", element("dt", key.replace("_", " ")), element("dd", _fact(key, value)))
-        for key, value in facts.items()
-    )
-    return element("dl", rows)
-
-
-def _fact(name: str, value: object) -> str:
-    """Return a value in words; a name that ends with a unit lends it."""
-    parts = _mapping(value)
-    if parts is not None:
-        return "; ".join(f"{key.replace('_', ' ')} {_fact(key, one)}" for key, one in parts.items())
-    if value is None:
-        return "never" if name.endswith("_s") else "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return _names(_items(cast("object", value)))
-    return f"{value} s" if name.endswith("_s") else str(value) or "none"
-
-
 def _boxes(count: object) -> str:
     return "1 box" if count == 1 else f"{count} boxes"
-
-
-def _names(names: Sequence[object]) -> str:
-    if not names:
-        return "none"
-    shown = ", ".join(map(str, names[:NAMES_MAX]))
-    more = len(names) - NAMES_MAX
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _mapping(value: object) -> Result | None:

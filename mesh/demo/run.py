@@ -36,12 +36,12 @@ from mesh.demo.plan import ScenePlan, plan_scene
 from mesh.demo.reaction_act import ReactionAct
 from mesh.demo.reaction_flows import Flows
 from mesh.demo.release import ARTEFACT_SUFFIX, Release, delivered_digest
-from mesh.demo.report_file import write_report
 from mesh.demo.report_page import render_report
 from mesh.demo.rollout_act import RolloutAct
 from mesh.demo.trust_act import TrustAct
 from mesh.node.control import ControlError
 from mesh.node.processes import Child, Processes, ProcessFailedError
+from mesh.pages.place import write_report
 
 __all__ = ["ACTS", "DemoOptions", "Run", "run_demo"]
 

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from mesh.cli.app import run as mesh
 from mesh.demo import run as run_module
-from mesh.demo.report_file import check_writable, write_report
 from mesh.demo.run import DemoOptions, Run, run_demo
+from mesh.pages.place import check_writable, write_report
 
 
 @pytest.fixture

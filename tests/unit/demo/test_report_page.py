@@ -14,8 +14,9 @@ from mesh.demo.city import generate_city, neighbourhood
 from mesh.demo.city_model import City, CityPlace, StreetDirection
 from mesh.demo.claims import Claims, Judged
 from mesh.demo.reaction_flows import Flow, Flows, reaction_flows
-from mesh.demo.report_page import NAMES_MAX, render_report
+from mesh.demo.report_page import render_report
 from mesh.demo.rollout_act import RolloutAct
+from mesh.pages.parts import NAMES_MAX
 
 VOID = {"br", "meta"}
 TAGS = (

@@ -11,7 +11,15 @@ from html import escape
 __all__ = ["Markup", "element", "join", "text"]
 
 _EMPTY = frozenset(
-    {"br", "circle", "line", "meta", "path", "rect"}  # elements here that have no children
+    {
+        "br",
+        "circle",
+        "line",
+        "meta",
+        "path",
+        "polyline",
+        "rect",
+    }  # elements here that have no children
 )
 _CONTROLS = (*range(9), *range(11, 32), *range(127, 160))  # all but tabulator and new line
 _SURROGATES = range(0xD800, 0xE000)
