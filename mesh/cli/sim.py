@@ -12,6 +12,7 @@ from rich.table import Table
 from mesh.cli.nodes import console
 from mesh.cli.options import CommandError
 from mesh.cli.scenario_files import Seed, check_seed, read_named
+from mesh.cli.sim_shrink import check_folder, shrink_file, shrink_into
 from mesh.testing.mind_page import describe_box
 from mesh.testing.runner import Result, replay, run_scenario, to_json
 from mesh.testing.scenario import Scenario, scenario_schema
@@ -26,6 +27,8 @@ COLOURS = {"held": "green", "broken": "red", "vacuous": "yellow"}
 
 app = typer.Typer(no_args_is_help=True, help="Run scenarios on a simulated fleet.")
 
+app.command("shrink")(shrink_file)
+
 
 @app.command()
 def run(
@@ -36,16 +39,25 @@ def run(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the results there.")
     ] = None,
+    shrink: Annotated[
+        Path | None, typer.Option(help="Cut what breaks down to files in this folder.")
+    ] = None,
 ) -> int:
     """Run scenarios; fails when an invariant does not hold, or nothing happened."""
     check_seed(seed)
     scenarios = [read_named(file) for file in files or library()]
+    if shrink is not None:
+        check_folder(shrink)
     results = [_run(scenario, seed) for scenario in scenarios]
     shown = console()
     shown.print(_table(results))
     for result in results:
         for sentence in result.sentences:
             shown.print(f"{result.scenario.name}: {sentence}", soft_wrap=True, markup=False)
+    if shrink is not None:
+        for result in results:
+            if result.word == "broken":
+                shrink_into(shrink, result.scenario, seed, shown)
     written = to_json(results)
     if json_file is not None:
         json_file.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")

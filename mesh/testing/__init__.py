@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mesh.testing.scenario import Scenario, ScenarioFileError, parse_scenario
     from mesh.testing.scenario_library import library, read_scenario
     from mesh.testing.scenario_world import SimulatedWorld, World
+    from mesh.testing.scenario_writing import scenario_text
+    from mesh.testing.shrinking import NothingToShrinkError, Shrunk, shrink
     from mesh.testing.sight import Sight
 
 __all__ = [
@@ -28,9 +30,11 @@ __all__ = [
     "Fleet",
     "FleetBox",
     "FleetError",
+    "NothingToShrinkError",
     "Result",
     "Scenario",
     "ScenarioFileError",
+    "Shrunk",
     "Sight",
     "SimulatedWorld",
     "World",
@@ -38,6 +42,8 @@ __all__ = [
     "parse_scenario",
     "read_scenario",
     "run_scenario",
+    "scenario_text",
+    "shrink",
 ]
 
 _HOMES = {
@@ -47,9 +53,11 @@ _HOMES = {
     "Fleet": "mesh.testing.fleet",
     "FleetBox": "mesh.testing.fleet",
     "FleetError": "mesh.testing.fleet",
+    "NothingToShrinkError": "mesh.testing.shrinking",
     "Result": "mesh.testing.runner",
     "Scenario": "mesh.testing.scenario",
     "ScenarioFileError": "mesh.testing.scenario",
+    "Shrunk": "mesh.testing.shrinking",
     "Sight": "mesh.testing.sight",
     "SimulatedWorld": "mesh.testing.scenario_world",
     "World": "mesh.testing.scenario_world",
@@ -57,6 +65,8 @@ _HOMES = {
     "parse_scenario": "mesh.testing.scenario",
     "read_scenario": "mesh.testing.scenario_library",
     "run_scenario": "mesh.testing.runner",
+    "scenario_text": "mesh.testing.scenario_writing",
+    "shrink": "mesh.testing.shrinking",
 }
 
 

@@ -21,7 +21,9 @@ from mesh.testing.scenario_steps import Step, seconds
 from mesh.testing.scenario_world import SimulatedWorld, World
 from mesh.testing.sight import Sight, agreement
 
-__all__ = ["Finding", "Result", "Word", "replay", "run_scenario", "to_json"]
+__all__ = [
+    "BreachFound", "Finding", "Result", "Word", "find_breach", "replay", "run_scenario", "to_json",
+]  # fmt: skip
 
 LOOK_S = 1.0
 """Virtual seconds between two looks."""
@@ -46,6 +48,21 @@ class Finding:
         if self.word != "broken":
             return self.evidence
         return f"at {self.at_s:.1f} s, {self.who}: {self.evidence}"
+
+
+@dataclass(frozen=True, slots=True)
+class BreachFound:
+    """The first breach of an invariant.
+
+    Attributes:
+        finding: when, who and the evidence.
+        step: what was just done; empty between two steps.
+        calm_s: for how many seconds nothing had been broken or mended then.
+    """
+
+    finding: Finding
+    step: str
+    calm_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +117,21 @@ class _Run:
     watch: Callable[[Sight], None]
     until_s: float = math.inf
     late_s: float = EPSILON_S
+    until_broken: str = ""
     broken: dict[str, Finding] = field(default_factory=dict[str, Finding])
+    last: Sight | None = None
 
     def play(self, scenario: Scenario) -> str:
         """Do every step; returns why one could not be done."""
+        try:
+            return self._play(scenario)
+        except _Reached:
+            return ""
+
+    def _play(self, scenario: Scenario) -> str:
         for number, step in enumerate(scenario.steps):
             try:
                 self._do(step)
-            except _Reached:
-                return ""
             except ScenarioError as error:
                 return f"step {number + 1} ({step.verb}) at {self.world.now_s:.1f} s: {error}"
         try:
@@ -163,6 +186,9 @@ class _Run:
                 found = Finding("broken", sight.now_s, breach.who, breach.evidence)
                 self.broken.setdefault(name, found)
         self.watch(sight)
+        self.last = sight
+        if self.until_broken in self.broken:
+            raise _Reached
         return sight
 
 
@@ -215,12 +241,28 @@ def run_scenario(
     )
 
 
+def find_breach(
+    scenario: Scenario, invariant: str, *, checkers: Mapping[str, Callable[[], Checker]] = CHECKERS
+) -> BreachFound | None:
+    """Run a scenario in virtual time until an invariant breaks; None if it ends before that."""
+    world = SimulatedWorld(scenario.fleet, scenario.seed)
+    checker = {invariant: checkers[invariant]()}
+    run = _Run(world, checker, lambda _sight: None, until_broken=invariant)
+    run.play(scenario)
+    finding, sight = run.broken.get(invariant), run.last
+    return finding and sight and BreachFound(finding, sight.step, sight.calm_s)
+
+
 def replay(
-    scenario: Scenario, *, until_s: float, seed: int | None = None
+    scenario: Scenario,
+    *,
+    until_s: float,
+    seed: int | None = None,
+    watch: Callable[[Sight], None] = lambda _sight: None,
 ) -> tuple[SimulatedWorld, str]:
     """Run a scenario up to a moment; returns its world, and why a step could not be done."""
     world = SimulatedWorld(scenario.fleet, scenario.seed if seed is None else seed)
-    return world, _Run(world, {}, lambda _sight: None, until_s).play(scenario)
+    return world, _Run(world, {}, watch, until_s).play(scenario)
 
 
 def to_json(results: Sequence[Result]) -> dict[str, object]:

@@ -12,7 +12,7 @@ from typing import cast
 from mesh.choreography.cells import cell_at
 from mesh.choreography.event_type import event
 
-__all__ = ["BLOCK_M", "EVENTS", "MODEL", "SLOT", "NearMiss", "Town", "held_by", "replaced"]
+__all__ = ["BLOCK_M", "EVENTS", "MODEL", "SLOT", "NearMiss", "Town", "banks", "held_by", "replaced"]
 
 BLOCK_M = 150.0
 """Distance of two corners, metres."""
@@ -51,6 +51,15 @@ class NearMiss:
     confidence: float
 
 
+def banks(boxes: int) -> Mapping[str, list[str]]:
+    """Return the names of the boxes on each bank of a town with so many, corner by corner."""
+    half = math.ceil(boxes / 2)
+    return {
+        "north": [f"north/box-{number}" for number in range(half)],
+        "south": [f"south/box-{number}" for number in range(half, boxes)],
+    }
+
+
 class Town:
     """Where the boxes of a fleet stand.
 
@@ -69,12 +78,11 @@ class Town:
         rows = max(1, round(math.sqrt(half) / 2))
         columns = math.ceil(half / rows)
         step = BLOCK_M / _METRES_PER_DEGREE
-        for number in range(boxes):
-            bank, corner = ("north", number) if number < half else ("south", number - half)
-            row, column = divmod(corner, columns)
-            up = row if bank == "north" else -1 - row
-            at = (LATITUDE + up * step, LONGITUDE + column * step / _SHRINK)
-            self.places[f"{bank}/box-{number}"] = at
+        for bank, names in banks(boxes).items():
+            for corner, name in enumerate(names):
+                row, column = divmod(corner, columns)
+                up = row if bank == "north" else -1 - row
+                self.places[name] = (LATITUDE + up * step, LONGITUDE + column * step / _SHRINK)
         self._cells = {name: cell_at(*at, resolution) for name, at in self.places.items()}
 
     @property

@@ -3,7 +3,8 @@
 A box says of a fact that it is written only once its disk holds it. From then on the author itself
 holds it whenever it is up, also after a crash; and whenever the fleet has settled, everybody does.
 What a restored backup brings back is older than what was written since: there the others must give
-it back. Facts of authors that were revoked since may be cut off, as records.md says.
+it back. Facts of authors that were revoked since may be cut off, as records.md says; and what only
+a box holds that is down nobody else can have.
 """
 
 from collections.abc import Iterator
@@ -25,10 +26,13 @@ class NothingLost:
         self.subject = len(sight.facts)
         if sight.step != "settle" or not sight.is_whole:
             return
+        held_by = {box.name: {entry.id for entry in box.entries()} for box in sight.members}
+        known = set[bytes]().union(*held_by.values())
+        up = {box.key for box in sight.boxes if box.is_up}
+        facts = [fact for fact in sight.facts if fact.entry.id in known or fact.entry.author in up]
         for box in sight.members:
-            held = {entry.id for entry in box.entries()}
-            for fact in sight.facts:
-                if fact.entry.id not in held and not _may_be_cut(box, fact):
+            for fact in facts:
+                if fact.entry.id not in held_by[box.name] and not _may_be_cut(box, fact):
                     told = f"lacks {fact.entry!r} that {fact.by} wrote at {fact.at_s:.1f} s"
                     yield Breach(box.name, told)
 

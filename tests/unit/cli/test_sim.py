@@ -1,11 +1,14 @@
 """`mesh sim`: what it says, what it writes, and its exit codes."""
 
 import json
+import shlex
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from mesh.testing.scenario_library import library
+from mesh.testing.shrinking import shrink
 from tests.unit.cli.commands import Mesh
 
 SHORT = """\
@@ -71,6 +74,47 @@ def test_a_mind_is_shown_at_a_moment(command: Mesh):
     assert whole.startswith("35.0 s after")
 
 
+IMPATIENT = """\
+name: impatient
+why: a second is not enough to agree
+fleet: {boxes: 3}
+steps:
+  - put: {key: unrelated, value: 1}
+  - cut: {label: river, side: "north/*"}
+  - run: 11s
+  - revoke: {name: south/box-2}
+  - run: 1s
+  - heal: river
+  - settle: 1s
+invariants: [Convergence]
+expect: {seconds_cut: 12}
+"""
+
+
+def test_a_failure_is_cut_down_to_a_file_that_fails_alike(command: Mesh):
+    Path("impatient.yaml").write_text(IMPATIENT)
+    said = command.ok("sim", "shrink", "impatient.yaml", "-o", "small.yaml", "--tries", "9")
+    assert "shrunk   impatient: from 7 steps and 3 boxes to " in said
+    assert "Convergence broken: at " in said
+    replayed = next(line for line in said.splitlines() if "look at it: mesh" in line)
+    assert command("sim", "run", "small.yaml").code == 1
+    assert " is up since its start" in command.ok(*shlex.split(replayed.split("mesh ", 1)[1]))
+
+
+def test_a_run_cuts_down_what_broke_and_only_that(command: Mesh, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mesh.cli.sim_shrink.shrink", partial(shrink, tries_max=2))
+    Path("impatient.yaml").write_text(IMPATIENT)
+    outcome = command("sim", "run", "quiet.yaml", "impatient.yaml", "--shrink", "small/files")
+    assert outcome.code == 1
+    assert "the bound on tries or time was reached" in outcome.out
+    (small,) = Path("small/files").iterdir()
+    assert small.name == "impatient-small.yaml"
+    Path("trouble.yaml").write_text(SHORT.replace("crash: south", "restart: south"))
+    outcome = command("sim", "run", "trouble.yaml", "--shrink", "small/files")
+    assert "breaks no invariant: nothing to shrink; step 3 (restart)" in outcome.out
+    assert list(Path("small/files").iterdir()) == [small]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -78,6 +122,9 @@ def test_a_mind_is_shown_at_a_moment(command: Mesh):
         (("run", "short.yaml", "--seed", "-1"), "--seed -1: expected 0 to 4294967295"),
         (("run", "wrong.yaml"), "wrong.yaml:1:7: name is 7: expected lower-case letters"),
         (("replay", "short.yaml", "--until", "1", "--node", "x"), "--node 'x': expected one of"),
+        (("shrink", "short.yaml", "-o", "no/a.yaml"), "--output no/a.yaml: expected a file in a"),
+        (("shrink", "short.yaml", "-o", "a.yaml"), "short is held and breaks no invariant: no"),
+        (("run", "short.yaml", "--shrink", "wrong.yaml"), "--shrink wrong.yaml: File exists: exp"),
     ],
 )
 def test_a_mistake_is_one_line(command: Mesh, words: tuple[str, ...], told: str):
