@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.status import Status
 from rich.table import Table
@@ -12,8 +13,9 @@ from rich.table import Table
 from mesh.cli.nodes import console
 from mesh.cli.options import CommandError
 from mesh.cli.scenario_files import Seed, check_seed, read_named
+from mesh.cli.sim_report import Report
 from mesh.cli.sim_shrink import check_folder, shrink_file, shrink_into
-from mesh.testing.mind_page import describe_box
+from mesh.testing.mind_page import LastHeard, describe_box, describe_journal
 from mesh.testing.runner import Result, replay, run_scenario, to_json
 from mesh.testing.scenario import Scenario, scenario_schema
 from mesh.testing.scenario_library import library, read_scenario
@@ -42,22 +44,24 @@ def run(
     shrink: Annotated[
         Path | None, typer.Option(help="Cut what breaks down to files in this folder.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page with diagrams there, as FILE.html.")
+    ] = None,
 ) -> int:
     """Run scenarios; fails when an invariant does not hold, or nothing happened."""
     check_seed(seed)
-    scenarios = [read_named(file) for file in files or library()]
+    scenarios = [_seeded(read_named(file), seed) for file in files or library()]
+    page = Report(report, json_file)
     if shrink is not None:
         check_folder(shrink)
-    results = [_run(scenario, seed) for scenario in scenarios]
+    results = [_run(scenario, page.begin(scenario)) for scenario in scenarios]
     shown = console()
     shown.print(_table(results))
     for result in results:
         for sentence in result.sentences:
             shown.print(f"{result.scenario.name}: {sentence}", soft_wrap=True, markup=False)
-    if shrink is not None:
-        for result in results:
-            if result.word == "broken":
-                shrink_into(shrink, result.scenario, seed, shown)
+    small = [shrink_into(shrink, result, shown) for result in results]
+    page.write(results, small)
     written = to_json(results)
     if json_file is not None:
         json_file.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
@@ -90,22 +94,28 @@ def replay_scenario(
     node: Annotated[str, typer.Option(help="Whose mind to show, as south/box-1.")],
     seed: Seed = None,
 ) -> None:
-    """Run a scenario up to a moment, and show what a box holds and sees then."""
+    """Run a scenario up to a moment, and show what a box holds, sees and heard last."""
     check_seed(seed)
-    world, trouble = replay(read_named(file), until_s=until, seed=seed)
+    heard = LastHeard(node)
+    world, trouble = replay(read_named(file), until_s=until, seed=seed, watch=heard.watch)
     boxes = world.fleet.boxes
     if node not in boxes:
         raise CommandError(f"--node {node!r:.60}: expected one of {', '.join(boxes)}")
     typer.echo(f"{world.now_s:.1f} s after the fleet stood{f'; {trouble}' if trouble else ''}")
-    for line in describe_box(world.fleet, node):
+    journal = describe_journal(world.fleet, node, world.deeds.began_ns)
+    for line in (*describe_box(world.fleet, node), *heard.lines(), *journal):
         typer.echo(line)
 
 
-def _run(scenario: Scenario, seed: int | None) -> Result:
+def _seeded(scenario: Scenario, seed: int | None) -> Scenario:
+    return scenario if seed is None else msgspec.structs.replace(scenario, seed=seed)
+
+
+def _run(scenario: Scenario, watch: Callable[[Sight], None]) -> Result:
     """Run one scenario; at a terminal, show how far it is."""
     shown = console()
     with Status(f"{scenario.name} …", console=shown) as status:
-        result = run_scenario(scenario, seed=seed, watch=_watcher(scenario, status))
+        result = run_scenario(scenario, watch=_watcher(scenario, status, watch))
     colour = COLOURS[result.word]
     shown.print(
         f"[{colour}]{result.word:<8}[/{colour}] {scenario.name}: {result.virtual_s:.0f} virtual "
@@ -114,8 +124,11 @@ def _run(scenario: Scenario, seed: int | None) -> Result:
     return result
 
 
-def _watcher(scenario: Scenario, status: Status) -> Callable[[Sight], None]:
+def _watcher(
+    scenario: Scenario, status: Status, also: Callable[[Sight], None]
+) -> Callable[[Sight], None]:
     def watch(sight: Sight) -> None:
+        also(sight)
         up = sum(box.is_up for box in sight.boxes)
         cut = "" if sight.is_whole else ", cut"
         status.update(f"{scenario.name}: {sight.now_s:.0f} s, {up} boxes up{cut}")

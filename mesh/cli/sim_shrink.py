@@ -10,6 +10,7 @@ from rich.status import Status
 from mesh.cli.nodes import console
 from mesh.cli.options import CommandError
 from mesh.cli.scenario_files import Seed, check_seed, read_named
+from mesh.testing.runner import Result
 from mesh.testing.scenario import Scenario
 from mesh.testing.shrinking import (
     SECONDS_MAX,
@@ -53,15 +54,15 @@ def shrink_file(
     _write(scenario, found, output, shown)
 
 
-def shrink_into(
-    folder: Path, scenario: Scenario, seed: int | None, shown: Console
-) -> Shrunk | None:
-    """Cut a scenario that just failed down, into a file of a folder; None if it cannot be."""
+def shrink_into(folder: Path | None, result: Result, shown: Console) -> Shrunk | None:
+    """Cut a scenario that was run down, into a file of a folder; None if it did not break."""
+    scenario = result.scenario
+    if folder is None or result.word != "broken":
+        return None
     try:
         with Status(f"{scenario.name}: shrinking …", console=shown) as status:
             found = shrink(
                 scenario,
-                seed=seed,
                 watch=lambda shrinking: status.update(_progress(scenario, shrinking)),
             )
     except NothingToShrinkError as error:

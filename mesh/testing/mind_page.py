@@ -1,12 +1,55 @@
 """A mind at a moment, as lines for people: who it is linked to, sees, trusts, holds, refused."""
 
-from collections import Counter
+import re
+from collections import Counter, deque
 from collections.abc import Iterator
 
 from crdt.entry import Lane
 from mesh.testing.fleet import Fleet
+from mesh.testing.sight import Sight
+from mesh.units import SECOND
 
-__all__ = ["describe_box"]
+__all__ = ["LastHeard", "describe_box", "describe_journal"]
+
+HEARD_MAX = 8
+"""Events that are told, the last ones."""
+JOURNAL_LINES_MAX = 8
+"""Lines of the journal that are told, the last ones."""
+
+
+class LastHeard:
+    """What a box heard last; `watch` is to be called with every sight."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._heard: deque[str] = deque(maxlen=HEARD_MAX)
+
+    def watch(self, sight: Sight) -> None:
+        """Take down what it heard since the last look."""
+        for heard in sight.deliveries:
+            if heard.receiver == self._name:
+                event, made = heard.event, heard.decision.value
+                said = sight.spoken.get(event.id)
+                late = "" if said is None else f", {(heard.at_s - said.at_s) * 1000:.0f} ms old"
+                self._heard.append(
+                    f"{heard.at_s:8.2f} s  {event.type} of {event.name}{late}; request: {made}"
+                )
+
+    def lines(self) -> Iterator[str]:
+        """Yield what there is to say."""
+        yield f"  heard last: {'' if self._heard else 'nothing'}".rstrip()
+        for line in self._heard:
+            yield f"  {line}"
+
+
+def describe_journal(fleet: Fleet, name: str, began_ns: int) -> Iterator[str]:
+    """Yield what was done last to a box, and to all."""
+    lines = [each for each in fleet.journal if each.at_ns >= began_ns]
+    about = re.compile(rf"{re.escape(name)}(?!\w)|healed")
+    named = [each for each in lines if about.search(each.words)]
+    yield f"  done to it last: {'' if named else 'nothing'}".rstrip()
+    for each in named[-JOURNAL_LINES_MAX:]:
+        yield f"  {(each.at_ns - began_ns) / SECOND:8.2f} s  {each.words}"
 
 
 def describe_box(fleet: Fleet, name: str) -> Iterator[str]:

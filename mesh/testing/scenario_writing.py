@@ -15,7 +15,7 @@ from msgspec import NODEFAULT, UNSET
 from mesh.files.durations import DURATION
 from mesh.testing.scenario import Scenario
 
-__all__ = ["fields_said", "scenario_text"]
+__all__ = ["fields_said", "scenario_text", "step_text"]
 
 WIDTH = 96
 """Columns of a folded text."""
@@ -37,7 +37,7 @@ def scenario_text(scenario: Scenario) -> str:
     said.pop("seed", None)
     fleet = said.pop("fleet", None)
     lines += [] if fleet is None else [f"fleet: {_flow(fleet)}"]
-    lines += ["steps:", *(f"  - {_step(step)}" for step in steps)]
+    lines += ["steps:", *(f"  - {step_text(step)}" for step in steps)]
     lines += [f"{name}: {_flow(value)}" for name, value in said.items()]
     return "\n".join(lines) + "\n"
 
@@ -55,7 +55,8 @@ def fields_said(part: msgspec.Struct) -> dict[str, object]:
     return said
 
 
-def _step(step: msgspec.Struct) -> str:
+def step_text(step: msgspec.Struct) -> str:
+    """Return a step as the line of a file says it."""
     said = _flow(step)
     return said if len(fields_said(step)) > 1 else said[1:-1]
 

@@ -30,7 +30,8 @@ def padded(found: Scenario) -> Scenario:
 
 @pytest.mark.parametrize("case", CASES, ids=[case.checker for case in CASES])
 def test_each_bug_is_cut_down_to_a_file_that_replays_it(case: Case, monkeypatch: Patch):
-    story = padded(scenario(case.steps, case.checker))
+    fleet = case._asdict().get("fleet", "{boxes: 2}")
+    story = padded(scenario(case.steps, case.checker, fleet=fleet))
     with monkeypatch.context() as patch:
         case.bug(patch)
         small = shrink(story, tries_max=TRIES)

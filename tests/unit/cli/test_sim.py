@@ -1,6 +1,7 @@
 """`mesh sim`: what it says, what it writes, and its exit codes."""
 
 import json
+import re
 import shlex
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,14 @@ def test_a_run_is_told_and_written(command: Mesh):
     assert written["scenarios"][0]["trace"][:12] in said
 
 
+def test_a_run_has_its_page(command: Mesh):
+    command.ok("sim", "run", "short.yaml", "--report", "out.html", "--seed", "4")
+    page = Path("out.html").read_text()
+    assert "1 of 1 scenarios held." in page
+    assert "south/box-1 down from 3.0 to 15.0 s" in page
+    assert "seed: 4" in page
+
+
 def test_what_shows_nothing_fails_and_says_why(command: Mesh):
     outcome = command("sim", "run", "quiet.yaml", "--json", "out.json")
     assert outcome.code == 1
@@ -68,8 +77,13 @@ def test_a_mind_is_shown_at_a_moment(command: Mesh):
     assert said.startswith("8.0 s after the fleet stood\nnorth/box-0 is up since its start")
     assert "linked to centre, member" in said
     assert "holds " in said
+    heard = r"heard last:\n.* 2\.\d\d s  traffic.near_miss of south/box-1, \d+ ms old; request"
+    assert re.search(heard, said, re.DOTALL)
+    assert said.rstrip().endswith("done to it last: nothing")
     down = command.ok("sim", "replay", "short.yaml", "--until", "4.5", "--node", "south/box-1")
     assert down.startswith("4.5 s after the fleet stood\nsouth/box-1 is down; its disk holds")
+    assert "  heard last: nothing\n  done to it last:\n" in down
+    assert down.rstrip().endswith("3.00 s  south/box-1 dies")
     whole = command.ok("sim", "replay", "short.yaml", "--until", "999", "--node", "centre")
     assert whole.startswith("35.0 s after")
 
@@ -124,6 +138,11 @@ def test_a_run_cuts_down_what_broke_and_only_that(command: Mesh, monkeypatch: py
         (("replay", "short.yaml", "--until", "1", "--node", "x"), "--node 'x': expected one of"),
         (("shrink", "short.yaml", "-o", "no/a.yaml"), "--output no/a.yaml: expected a file in a"),
         (("shrink", "short.yaml", "-o", "a.yaml"), "short is held and breaks no invariant: no"),
+        (
+            ("run", "short.yaml", "--report", "no/a.html"),
+            "--report no/a.html cannot be written: No",
+        ),
+        (("run", "short.yaml", "--report", "a", "--json", "a"), "expected another file than --j"),
         (("run", "short.yaml", "--shrink", "wrong.yaml"), "--shrink wrong.yaml: File exists: exp"),
     ],
 )

@@ -1,0 +1,60 @@
+"""`mesh sim run --report`: the page of a run, written whole once all scenarios are over."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mesh.cli.options import CommandError
+from mesh.pages.place import check_writable, write_report
+from mesh.testing.recording import Recording
+from mesh.testing.report_page import Played, render_report
+from mesh.testing.runner import Result
+from mesh.testing.scenario import Scenario
+from mesh.testing.shrinking import Shrunk
+from mesh.testing.sight import Sight
+
+__all__ = ["Report"]
+
+
+class Report:
+    """A page in the making; one without a path costs nothing and is not written.
+
+    Args:
+        path: where it goes.
+        json_file: what goes elsewhere.
+    """
+
+    def __init__(self, path: Path | None, json_file: Path | None) -> None:
+        self._path = path
+        self._recordings: list[Recording] = []
+        if path is None:
+            return
+        try:
+            check_writable(path)
+        except OSError as error:
+            why = error.strerror or error
+            raise CommandError(f"--report {path} cannot be written: {why}") from None
+        if json_file is not None and json_file.resolve() == path.resolve():
+            raise CommandError(f"--report {path}: expected another file than --json")
+
+    def begin(self, scenario: Scenario) -> Callable[[Sight], None]:
+        """Return who watches a scenario for the page."""
+        if self._path is None:
+            return lambda _sight: None
+        self._recordings.append(Recording(scenario))
+        return self._recordings[-1].watch
+
+    def write(self, results: Sequence[Result], small: Sequence[Shrunk | None]) -> None:
+        """Write the page.
+
+        Args:
+            results: of the scenarios that were begun, in their order.
+            small: what each got down to, if it was cut down.
+        """
+        if self._path is None:
+            return
+        found = zip(results, self._recordings, small, strict=True)
+        played = [
+            Played(result, recording, "" if shrunk is None else shrunk.text)
+            for result, recording, shrunk in found
+        ]
+        write_report(self._path, render_report(played))
