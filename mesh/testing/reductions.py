@@ -19,7 +19,7 @@ from mesh.testing.checkers.liveness_after_heal import ALIVE_S
 from mesh.testing.scenario import Scenario
 from mesh.testing.scenario_steps import Step, seconds
 from mesh.testing.scenario_writing import fields_said
-from mesh.testing.town import banks
+from mesh.testing.town import banks, held_by
 
 __all__ = ["REDUCTIONS", "Reduction", "renamed"]
 
@@ -36,10 +36,11 @@ NAMES_MAX = 12
 """Names that are tried one by one in the place of a pattern."""
 KEPT_FIELDS = frozenset({"label", "name", "key", "model", "rollout", "value"})
 """What is only called something: leaving it out makes nothing smaller."""
+EVERYBODY_UNSAID = KEPT_FIELDS | {"who"}
+"""And who it is about: without that it is about everybody, and grew."""
 TIMES = frozenset({"run", "settle"})
 """Steps that only let time pass."""
 OTHERS = ("centre", "north/steward", "south/steward")
-_REPLACED = " (old)"
 
 Part = msgspec.Struct
 
@@ -131,11 +132,11 @@ REDUCTIONS: Sequence[Reduction] = (
 def renamed(scenario: Scenario, boxes: int) -> Mapping[str, str] | None:
     """Return what boxes that steps name are called in a smaller fleet; None if they do not fit."""
     said = set(chain.from_iterable(_words(step) for step in scenario.steps))
-    said = {word.removesuffix(_REPLACED) for word in said}
+    held = {held_by(word) for word in said}
     names: dict[str, str] = {}
     small = banks(boxes)
     for bank, large in banks(scenario.fleet.boxes).items():
-        corners = [corner for corner, name in enumerate(large) if name in said]
+        corners = [corner for corner, name in enumerate(large) if name in held]
         if len(corners) > len(small[bank]):
             return None
         if corners and corners[-1] < len(small[bank]):
@@ -144,8 +145,8 @@ def renamed(scenario: Scenario, boxes: int) -> Mapping[str, str] | None:
             places = list(range(len(corners)))
         for corner, place in zip(corners, places, strict=True):
             names[large[corner]] = small[bank][place]
-            names[large[corner] + _REPLACED] = small[bank][place] + _REPLACED
-    return names
+    return {word: names[name] + word.removeprefix(name)
+            for word in said if (name := held_by(word)) in names}  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------- inside
@@ -198,7 +199,7 @@ def _shorter(duration: str) -> Iterator[str]:
 def _lesser(value: object, known: Sequence[str]) -> Iterator[object]:
     """Yield lesser values in the place of one."""
     if isinstance(value, Part):
-        yield from _plainer(value, KEPT_FIELDS)
+        yield from _plainer(value, EVERYBODY_UNSAID)
         for field in value.__struct_fields__:
             if field in KEPT_FIELDS or getattr(value, field) is UNSET:
                 continue
