@@ -36,8 +36,9 @@ from mesh.testing.fleet_box import Delivered, FleetBox, FleetError
 from mesh.testing.fleet_rollouts import FleetRollouts
 from mesh.testing.network import LinkModel
 from mesh.testing.sim import Simulation
-from mesh.testing.town import MODEL, SLOT, NearMiss, Town, replaced
+from mesh.testing.town import EVENTS, MODEL, SLOT, NearMiss, Town, replaced
 from mesh.testing.trace import Happening
+from mesh.units import SECOND
 
 __all__ = ["MODEL", "Delivered", "Fleet", "FleetBox", "FleetError", "NearMiss"]
 
@@ -57,20 +58,30 @@ class Fleet(FleetRollouts):
         seed: decides everything.
         latency_ms: one way.
         loss: share of packets that are lost; `links` changes this and more.
+        events: the types that boxes may publish and that the approved model may see; name yours
+            here, with or without a final `*`, unless it begins with "traffic.".
 
     Attributes:
         boxes: every node by name; replaced hardware is called "… (old)", what replaced it and is
             replaced too "… (old 2)".
         town: where they stand.
+        events: what boxes may publish.
         deliveries: what reached the applications of all boxes, in order.
     """
 
     def __init__(
-        self, *, boxes: int = 8, seed: int = 0, latency_ms: float = 5.0, loss: float = 0.0
+        self,
+        *,
+        boxes: int = 8,
+        seed: int = 0,
+        latency_ms: float = 5.0,
+        loss: float = 0.0,
+        events: Sequence[str] = EVENTS,
     ) -> None:
         super().__init__()
         self._swaps: Counter[str] = Counter()
         self._seed = seed
+        self.events = tuple(events)
         self._roots = [self._key("root")]
         self.genesis: Genesis = make_genesis([key.public for key in self._roots], 1)
         model = LinkModel(latency_ms=latency_ms, loss=loss)
@@ -110,6 +121,11 @@ class Fleet(FleetRollouts):
 
     # ---------------------------------------------------------------------------------- time
 
+    @property
+    def now_s(self) -> float:
+        """Virtual seconds since the fleet was made."""
+        return self.simulation.now_ns / SECOND
+
     def run(self, *, minutes: float = 0.0, seconds: float = 0.0) -> None:
         """Let virtual time pass."""
         self.simulation.run(minutes * 60 + seconds)
@@ -133,7 +149,7 @@ class Fleet(FleetRollouts):
         self.simulation.run(WRITTEN_S)
         if not self.simulation.run(seconds, self.views_agree):
             raise FleetError(f"views differ after {seconds} virtual seconds: {self._differences()}")
-        return (self.simulation.now_ns - start) / 1e9
+        return (self.simulation.now_ns - start) / SECOND
 
     # ------------------------------------------------------------------------- what is done
 
@@ -198,14 +214,34 @@ class Fleet(FleetRollouts):
         self.simulation.run(1.0)
         old = self.boxes.pop(name)
         self.boxes[replaced(name, self._swaps[name])] = old
-        new = self._add(name, secret)
-        self.simulation.network.stands_with(new.node.public, old.node.public)
-        replica = issuer.mind.replica
-        new.node.disk.append(
-            Batch(entries=tuple(replica.entries()), roots=replica.chain.statements)
-        )
-        self.simulation.boot(new.node)
-        return new
+        return self._install(name, secret, issuer, beside=old)
+
+    def spawn(self, name: str, *, by: str = "centre", beside: str | None = None) -> FleetBox:
+        """Enrol a new box and switch it on.
+
+        Args:
+            name: such as "north/box-20"; its first part says on which bank it stands.
+            by: who signs its grant and puts it onto the map.
+            beside: the box next to which it stands; one of its bank unless given.
+
+        Raises:
+            FleetError: somebody is called so, or there is nobody to stand beside.
+        """
+        if name in self.boxes:
+            raise FleetError(f"{name} is there already: choose a name that nobody holds")
+        bank = [other for other in self.town.places if _bank(other) == _bank(name)]
+        if beside is None and not bank:
+            told = f"no box stands on the bank of {name!r}: begin its name with north/ or south/"
+            raise FleetError(f"{told}, or say beside whom it stands")
+        neighbour, issuer = self.box(beside or bank[0]), self.box(by)
+        if neighbour.name not in self.town.places:
+            raise FleetError(f"{neighbour.name} stands nowhere: name a box to stand beside")
+        self.town.add(name, neighbour.name)
+        secret = self._key(name)
+        issuer.write("put", self.town.record(name))
+        issuer.grant(secret.public, name, place=name)
+        self.simulation.run(1.0)
+        return self._install(name, secret, issuer, beside=neighbour)
 
     # ----------------------------------------------------------------------------- questions
 
@@ -221,6 +257,10 @@ class Fleet(FleetRollouts):
     def anyone_trusts(self, name: str) -> bool:
         """Whether a box that is up takes some key of a name for a member."""
         return any(box.trusts(name) for box in self.up() if self._is_member(box))
+
+    def heard(self, event: bytes) -> list[str]:
+        """The boxes whose applications heard an event, by name, sorted; see `publish`."""
+        return sorted(each.receiver for each in self.deliveries if each.event == event)
 
     def refusals(self) -> Counter[str]:
         """How many events were refused by all boxes together, by reason; past lives included."""
@@ -281,6 +321,19 @@ class Fleet(FleetRollouts):
         self.boxes[name] = FleetBox(self, node)
         return self.boxes[name]
 
+    def _install(
+        self, name: str, secret: SecretKey, issuer: FleetBox, *, beside: FleetBox
+    ) -> FleetBox:
+        """Switch a box on that holds what its issuer knew; cuts treat it as those around it."""
+        new = self._add(name, secret)
+        self.simulation.network.stands_with(new.node.public, beside.node.public)
+        replica = issuer.mind.replica
+        new.node.disk.append(
+            Batch(entries=tuple(replica.entries()), roots=replica.chain.statements)
+        )
+        self.simulation.boot(new.node)
+        return new
+
     def _write_down(self) -> None:
         """Found the fleet: the centre writes all grants and records before anybody is connected."""
         self.centre.node.disk.append(Batch(roots=(self.statement,)))
@@ -297,7 +350,7 @@ class Fleet(FleetRollouts):
         for name in self.town.places:
             self.centre.write("put", self.town.record(name))
             self.centre.grant(self._key(name).public, name, place=name)
-        model = {"digest": MODEL, "state": "approved", "events": ["traffic.*"], "area": "*"}
+        model = {"digest": MODEL, "state": "approved", "events": list(self.events), "area": "*"}
         self.centre.write("put", {"key": SLOT, "value": model, "supersedes": []})
         simulation.run(1.0)
         replica = self.centre.mind.replica
@@ -306,3 +359,7 @@ class Fleet(FleetRollouts):
         for box in self.boxes.values():
             if box is not self.centre:
                 box.node.disk.append(Batch(entries=tuple(known), roots=(self.statement,)))
+
+
+def _bank(name: str) -> str:
+    return name.partition("/")[0]

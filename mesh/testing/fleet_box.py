@@ -8,7 +8,6 @@ from mesh.choreography.reactions import Delivery, Disc, Interest
 from mesh.coordination.enrolment import box_role, grant_body, holders, revocation_body
 from mesh.mind import Draft, Mind
 from mesh.testing.simulated_node import SimulatedNode
-from mesh.testing.town import EVENTS
 
 if TYPE_CHECKING:
     from mesh.testing.fleet import Fleet
@@ -79,7 +78,7 @@ class FleetBox:
 
     def grant(self, key: bytes, name: str, *, stratum: int = 3, place: str | None = None) -> int:
         """Enrol a key under a name; where the name is held, replace its holder."""
-        capabilities = box_role(name, EVENTS, self._fleet.town.area_of(place))
+        capabilities = box_role(name, self._fleet.events, self._fleet.town.area_of(place))
         replica = self.mind.replica
         body = grant_body(
             replica, key=key, name=name, stratum=stratum, capabilities=capabilities, place=place

@@ -20,6 +20,8 @@ NEAR_BLOCKS = 1.5
 """Boxes closer than this are neighbours on the places graph, blocks."""
 AREA_M = 1_200.0
 """A box may publish in the cells of the corners that are this close, metres."""
+BESIDE_M = 10.0
+"""How far from a corner a box stands that was added to it, metres."""
 LATITUDE, LONGITUDE = 48.0, 11.0
 _METRES_PER_DEGREE = 111_320.0
 _SHRINK = math.cos(math.radians(LATITUDE))
@@ -84,6 +86,13 @@ class Town:
                 up = row if bank == "north" else -1 - row
                 self.places[name] = (LATITUDE + up * step, LONGITUDE + column * step / _SHRINK)
         self._cells = {name: cell_at(*at, resolution) for name, at in self.places.items()}
+
+    def add(self, name: str, beside: str) -> None:
+        """Have one more box stand a few metres east of another."""
+        latitude, longitude = self.places[beside]
+        at = (latitude, longitude + BESIDE_M / _METRES_PER_DEGREE / _SHRINK)
+        self.places[name] = at
+        self._cells[name] = cell_at(*at, self._resolution)
 
     @property
     def area(self) -> tuple[bytes, ...]:

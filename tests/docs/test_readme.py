@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import mesh
 from mesh.cli.app import app
+from mesh.testing import Fleet
 from tests.docs.pages import ROOT, Block, blocks
 
 README = blocks("README.md")
@@ -43,7 +44,9 @@ def test_the_example_uses_only_public_names():
 
 def test_the_partition_test_of_the_readme_passes():
     names = run(PYTHON[2])
-    names["test_a_split_city_agrees_again"]()
+    fleet = Fleet(seed=1)
+    fleet.stand()
+    names["test_a_split_city_agrees_again"](fleet)
 
 
 def test_every_python_block_of_the_readme_is_run_by_a_test():

@@ -2,6 +2,7 @@
 
 import pytest
 
+import mesh
 from crdt.entry import Lane
 from mesh.choreography.event import SealedEvent, parse_event
 from mesh.coordination.trust import PeerClass
@@ -163,3 +164,58 @@ def test_hardware_can_be_replaced_again_and_each_has_a_key_of_its_own():
     fleet.swap_hardware("north/box-0", by="centre")
     fleet.settle()
     assert fleet.anyone_trusts("north/box-0"), "new hardware is no revoked key"
+
+
+def test_a_box_that_is_spawned_is_a_member_that_hears_and_is_heard():
+    fleet = standing(boxes=4)
+    fleet.spawn("north/box-20")
+    fleet.spawn("south/box-21", by="south/steward", beside="south/box-3")
+    fleet.settle()
+    fleet.listen_everywhere()
+    fleet.run(seconds=20)
+    said = fleet.publish("north/box-20")
+    fleet.run(seconds=2)
+    others = ["north/box-0", "north/box-1", "south/box-2", "south/box-21", "south/box-3"]
+    assert fleet.heard(said) == others
+    assert all(box.trusts("north/box-20") and box.trusts("south/box-21") for box in fleet.up())
+
+
+def test_a_box_that_is_spawned_stands_on_the_side_of_its_neighbour():
+    fleet = standing(boxes=2)
+    north, south = fleet.split("river")
+    with fleet.partition(north, south):
+        new = fleet.spawn("north/box-20", by="north/steward")
+        fleet.run(seconds=20)
+        seen = new.mind.presence.seen
+        assert all(box.node.public in seen for box in north)
+        assert not any(box.node.public in seen for box in south)
+
+
+@pytest.mark.parametrize(
+    ("name", "beside", "told"),
+    [
+        ("north/box-0", None, "is there already"),
+        ("west/box-9", None, "no box stands on the bank of 'west/box-9'"),
+        ("north/box-9", "centre", "centre stands nowhere"),
+        ("north/box-9", "north/box-8", "nobody is called 'north/box-8'"),
+    ],
+)
+def test_a_box_that_cannot_be_spawned_is_refused(name: str, beside: str | None, told: str):
+    with pytest.raises(FleetError, match=told):
+        standing(boxes=1).spawn(name, beside=beside)
+
+
+def test_only_events_that_a_fleet_is_made_for_are_heard():
+    @mesh.event("parking.space_freed")
+    class SpaceFreed:
+        spaces: int
+
+    others = ["north/box-1", "south/box-2", "south/box-3"]
+    for events, heard, refused in (("parking.*", others, False), ("traffic.*", [], True)):
+        fleet = standing(boxes=4, events=[events])
+        fleet.listen_everywhere(SpaceFreed)
+        fleet.run(seconds=10)
+        said = fleet.publish("north/box-0", SpaceFreed(3))
+        fleet.run(seconds=2)
+        assert fleet.heard(said) == heard
+        assert ("not_granted" in fleet.refusals()) is refused

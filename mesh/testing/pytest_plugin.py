@@ -1,0 +1,177 @@
+"""The pytest plugin: a fleet as a fixture, and the seed of every failure.
+
+    def test_a_split_city_agrees_again(fleet):
+        with fleet.partition(*fleet.split("river")):
+            fleet.revoke("north/box-1")
+            fleet.run(minutes=10)
+        fleet.settle()
+        assert fleet.views_agree()
+
+pytest finds it by itself wherever this library is installed. `fleet` stands already; the mark
+`fleet(boxes=12, latency_ms=40)` says how it is made. One seed a session decides everything: drawn
+anew each time, unless `--mesh-seed` or `mesh_seed` of the ini file gives it. A test that fails
+prints it, with the command that runs the very same again. See docs/testing.md.
+
+Loading this file costs nothing: what a fixture needs is imported when a test asks for it.
+"""
+
+import random
+import shlex
+from argparse import ArgumentTypeError
+from collections.abc import Generator
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mesh.testing.fleet import Fleet
+
+__all__ = [
+    "fleet",
+    "mesh_seed",
+    "pytest_addoption",
+    "pytest_configure",
+    "pytest_configure_node",
+    "pytest_report_header",
+    "pytest_runtest_makereport",
+]
+
+SEED_MAX = 1 << 32
+"""Seeds are below it, as those of scenario files."""
+HAPPENINGS_TOLD = 12
+"""Lines of a fleet's journal that a failure shows."""
+
+_SEED = pytest.StashKey[int]()
+_TOLD = pytest.StashKey["_Told"]()
+
+
+class _Told(Protocol):
+    """A fleet, as far as a failure tells of it."""
+
+    @property
+    def journal(self) -> "Iterable[object]":
+        """What was done to it, in words."""
+        ...
+
+    @property
+    def now_s(self) -> float:
+        """Virtual seconds since it was made."""
+        ...
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--mesh-seed` and `mesh_seed`."""
+    told = "seed of the fleets of this session, to run a failed test again as it was"
+    group = parser.getgroup("mesh", "fleets in virtual time")
+    group.addoption("--mesh-seed", type=_seed, metavar="SEED", help=told)
+    parser.addini("mesh_seed", f"{told}; a new one each time unless given")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the seed of the session, and name the mark."""
+    config.addinivalue_line(
+        "markers",
+        "fleet(boxes, latency_ms, loss, events): how the fixtures `fleet` and `live_fleet` make "
+        "theirs",
+    )
+    if config.getoption("mesh_seed") is None:
+        config.option.mesh_seed = _seed_of(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give the processes of pytest-xdist the seed of the session."""
+    node.workerinput["mesh_seed"] = node.config.getoption("mesh_seed")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say the seed at the top."""
+    return f"mesh: --mesh-seed {config.getoption('mesh_seed')}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Have a failure say how to see it again, and what was done to the fleet."""
+    report = yield
+    seed = item.stash.get(_SEED, None)
+    if report.failed and seed is not None:
+        text = "\n".join(_lines(item, seed))
+        if hasattr(report.longrepr, "addsection"):
+            report.longrepr.addsection("mesh", text)  # pyright: ignore  (of ExceptionRepr alone)
+        else:
+            report.sections.append(("mesh", text))
+    return report
+
+
+@pytest.fixture
+def mesh_seed(request: pytest.FixtureRequest) -> int:
+    """The seed of this session; a failure of whoever uses it prints it."""
+    seed = request.config.getoption("mesh_seed")
+    assert isinstance(seed, int)
+    request.node.stash[_SEED] = seed
+    return seed
+
+
+@pytest.fixture
+def fleet(request: pytest.FixtureRequest, mesh_seed: int) -> "Fleet":
+    """A simulated fleet that stands: boxes on two banks, a steward for each and one centre."""
+    from mesh.testing.fleet import Fleet
+
+    made = Fleet(seed=mesh_seed, **_wishes(request.node, Fleet))
+    request.node.stash[_TOLD] = made
+    made.stand()
+    return made
+
+
+def _seed(text: str) -> int:
+    """Return the seed in an option."""
+    if not text.isdecimal() or int(text) >= SEED_MAX:
+        raise ArgumentTypeError(f"{text!r:.60} is no seed: expected 0 to {SEED_MAX - 1}")
+    return int(text)
+
+
+def _seed_of(config: pytest.Config) -> int:
+    """Return the seed of the session whose process this is, that of the ini file, or a new one."""
+    given = getattr(config, "workerinput", {}).get("mesh_seed")
+    if isinstance(given, int):
+        return given
+    text = config.getini("mesh_seed")
+    if not text:
+        return random.SystemRandom().randrange(SEED_MAX)
+    try:
+        return _seed(str(text))
+    except ArgumentTypeError as error:
+        raise pytest.UsageError(f"mesh_seed: {error}") from None
+
+
+def _wishes(node: pytest.Item, made: type) -> dict[str, Any]:
+    """Return what the mark of a test says; of several the nearest counts, field by field."""
+    wishes: dict[str, Any] = {}
+    fields = [name for name in signature(made).parameters if name != "seed"]
+    for mark in node.iter_markers("fleet"):
+        if mark.args:
+            told = f"@pytest.mark.fleet{mark.args}: name what you give, as boxes={mark.args[0]!r}"
+            raise pytest.UsageError(f"{node.nodeid}: {told}")
+        unknown = [name for name in mark.kwargs if name not in fields]
+        if unknown:
+            told = f"the mark `fleet` knows no {unknown[0]!r}: expected {', '.join(fields)}"
+            raise pytest.UsageError(f"{node.nodeid}: {told}")
+        wishes = {**mark.kwargs, **wishes}
+    return wishes
+
+
+def _lines(item: pytest.Item, seed: int) -> list[str]:
+    """Return what a failure tells."""
+    lines = [f"again: pytest {shlex.quote(item.nodeid)} --mesh-seed {seed}"]
+    told = item.stash.get(_TOLD, None)
+    if told is not None:
+        journal = list(told.journal)
+        lines.append(f"it failed {told.now_s:.3f} virtual seconds after the fleet was made; ")
+        lines[-1] += f"what was done to it ({len(journal[:-HAPPENINGS_TOLD])} lines before these):"
+        lines += [f"  {happening}" for happening in journal[-HAPPENINGS_TOLD:]]
+    return lines
