@@ -6,7 +6,7 @@ UV := .tools/bin/uv
 RUN := $(UV) run --locked
 ARGS ?=
 
-.PHONY: demo test check sabotage mutants bench scenarios scenarios-live format train clean
+.PHONY: demo test check sabotage mutants bench scenarios scenarios-live nightly format train clean
 
 demo: $(UV)
 	$(RUN) mesh demo $(ARGS)
@@ -34,6 +34,9 @@ scenarios: $(UV)
 
 scenarios-live: $(UV)
 	$(RUN) mesh net run --compare $(ARGS)
+
+nightly: $(UV)
+	$(RUN) --group test python -m tools.nightly $(ARGS)
 
 format: $(UV)
 	$(RUN) --group dev ruff format .

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mesh.testing.checkers import Breach, Checker
     from mesh.testing.checkers.registry import CHECKERS
     from mesh.testing.fleet import Fleet, FleetBox, FleetError
+    from mesh.testing.nemesis import chaos
     from mesh.testing.runner import Result, run_scenario
     from mesh.testing.scenario import Scenario, ScenarioFileError, parse_scenario
     from mesh.testing.scenario_library import library, read_scenario
@@ -38,6 +39,7 @@ __all__ = [
     "Sight",
     "SimulatedWorld",
     "World",
+    "chaos",
     "library",
     "parse_scenario",
     "read_scenario",
@@ -61,6 +63,7 @@ _HOMES = {
     "Sight": "mesh.testing.sight",
     "SimulatedWorld": "mesh.testing.scenario_world",
     "World": "mesh.testing.scenario_world",
+    "chaos": "mesh.testing.nemesis",
     "library": "mesh.testing.scenario_library",
     "parse_scenario": "mesh.testing.scenario",
     "read_scenario": "mesh.testing.scenario_library",

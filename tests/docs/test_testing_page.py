@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from mesh.testing import Fleet
-from tests.docs.pages import ROOT, blocks
+from tests.docs.pages import ROOT, Block, blocks
 from tests.unit.testing.sessions import session
 
 PAGE = "docs/testing.md"
@@ -26,6 +28,12 @@ def test_it_fails_where_something_is_broken_on_purpose_and_says_how_to_see_it_ag
     assert status == 1
     assert re.search(r"^again: pytest test_own.py::test_a_bank\w+ --mesh-seed \d+$", told, re.M)
     assert "north/box-2 cut off" in told
+
+
+@pytest.mark.parametrize("block", PYTHON[1:3], ids=["chaos", "hypothesis"])
+def test_what_is_drawn_by_chance_passes(block: Block, tmp_path: Path):
+    status, told = session(tmp_path, block.code)
+    assert (status, "1 passed" in told) == (0, True), told
 
 
 def test_each_thing_a_fleet_can_do_is_there():

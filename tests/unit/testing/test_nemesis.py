@@ -1,0 +1,122 @@
+"""What the nemesis draws: sound scenarios, all kinds of them, in whose end all is mended."""
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+
+from mesh.files.durations import milliseconds
+from mesh.mind.syncing import Syncing
+from mesh.testing.nemesis import DEEDS, FAULTS, chaos, drawn_text, swarm
+from mesh.testing.runner import run_scenario
+from mesh.testing.scenario import Scenario
+from mesh.testing.strategies import faults, scenarios, topologies, workloads
+
+SEEDS = st.integers(0, (1 << 32) - 1)
+KINDS = (*FAULTS, *DEEDS)
+
+
+def listed(who: object) -> list[str]:
+    return [who] if isinstance(who, str) else list(who)
+
+
+def bare(who: list[str]) -> list[str]:
+    return [name.removesuffix("*") for name in who]
+
+
+def unmended(scenario: Scenario) -> Counter[str]:
+    """What is broken at the end of a scenario, by name: its cuts, who is down, whose disk is full.
+
+    What was replaced stays replaced, and who lies goes on lying.
+    """
+    broken = Counter[str]()
+    for step in scenario.steps:
+        deed = step.deed
+        if step.verb in {"cut", "cut_one_way", "blackhole"}:
+            broken[deed.label] += 1
+        elif step.verb == "heal":
+            broken[deed] -= 1
+        elif step.verb in {"crash", "power_cut"}:
+            broken.update(listed(deed if step.verb == "crash" else deed.who))
+        elif step.verb == "restart":
+            broken.subtract(listed(deed))
+        elif step.verb == "disk" and deed.full is not None:
+            broken.update({f"disk of {name}": 1 if deed.full else -1 for name in bare(deed.who)})
+    return +broken + -broken
+
+
+def lasts_s(scenario: Scenario) -> float:
+    runs = [step.run for step in scenario.steps if str(step.run).endswith("ms")]
+    return sum(milliseconds(run) for run in runs) / 1000
+
+
+@given(SEEDS, st.integers(1, 12), st.sampled_from([0.01, 0.05, 0.5, 2.0]))
+def test_in_the_end_all_is_mended(seed: int, nodes: int, hours: float):
+    scenario = chaos(nodes=nodes, hours=hours, seed=seed)
+    assert not unmended(scenario)
+    assert [step.verb for step in scenario.steps[-2:]] == ["run", "settle"]
+    assert lasts_s(scenario) <= hours * 3600 + 61
+    assert (scenario.fleet.boxes, scenario.seed) == (nodes, seed)
+
+
+@given(SEEDS)
+def test_a_seed_gives_one_scenario_and_its_swarm_is_told(seed: int):
+    text = drawn_text(nodes=4, hours=0.05, seed=seed)
+    assert text == drawn_text(nodes=4, hours=0.05, seed=seed)
+    assert text != drawn_text(nodes=4, hours=0.05, seed=(seed + 1) % (1 << 32))
+    told = ", ".join(swarm(random.Random(f"chaos/{seed}")))
+    assert chaos(seed=seed).why == f"Drawn by chance, seed {seed}. The swarm: {told}."
+
+
+def test_each_kind_is_drawn_and_left_out():
+    drawn = Counter(kind for seed in range(200) for kind in swarm(random.Random(seed)))
+    assert set(drawn) == set(KINDS)
+    assert all(70 < count < 130 for count in drawn.values()), drawn
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_by_itself_can_be_played_and_breaks_nothing(kind: str):
+    scenario = chaos(nodes=3, hours=0.015, seed=1, kinds=[kind])
+    assert len(scenario.steps) > 6, f"{kind} did nothing"
+    result = run_scenario(scenario)
+    assert result.word != "broken", result.sentences
+
+
+def test_it_finds_a_bug(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Syncing, "receive", lambda *_: None)  # nobody asks for what it lacks
+    result = run_scenario(chaos(nodes=2, hours=0.05, seed=1, kinds=["cuts", "registers"]))
+    assert result.word == "broken"
+    assert result.invariants["Convergence"].word == "broken"
+
+
+# ----------------------------------------------------------------------------- with hypothesis
+
+
+@given(scenarios())
+def test_drawn_ones_are_sound_and_mended(scenario: Scenario):
+    assert not unmended(scenario)
+
+
+@given(topologies(boxes_max=3), faults(), workloads())
+def test_what_they_are_made_of_is_known(fleet, drawn, done):
+    assert 2 <= fleet.boxes <= 3
+    assert drawn <= set(FAULTS)
+    assert done <= set(DEEDS)
+
+
+def test_they_shrink_to_what_matters():
+    def has_crash(scenario: Scenario) -> bool:
+        return any(step.verb == "crash" for step in scenario.steps)
+
+    small = find(scenarios(), has_crash, settings=settings(database=None, derandomize=True))
+    assert "crashes" in small.why
+    assert (small.fleet.boxes, small.seed) == (2, 0)
+    assert lasts_s(small) <= 60 + 61, "a minute, and an episode that begins in it"
+
+
+@settings(max_examples=3)
+@given(scenarios(boxes_max=3, minutes_max=1, among=["crashes", "cuts", "registers"]))
+def test_drawn_ones_can_be_played(scenario: Scenario):
+    assert run_scenario(scenario).word != "broken"
