@@ -36,12 +36,12 @@ def topologies(*, boxes_max: int = 6) -> st.SearchStrategy[FleetPlan]:
 
 def faults(among: Collection[str] = tuple(FAULTS)) -> st.SearchStrategy[frozenset[str]]:
     """Return sets of what fate may do, the empty one too; the names are those of `FAULTS`."""
-    return st.frozensets(st.sampled_from(sorted(among)))
+    return _sets(among, FAULTS)
 
 
 def workloads(among: Collection[str] = tuple(DEEDS)) -> st.SearchStrategy[frozenset[str]]:
     """Return sets of what people may do beside; the names are those of `DEEDS`. Boxes publish."""
-    return st.frozensets(st.sampled_from(sorted(among)))
+    return _sets(among, DEEDS)
 
 
 @st.composite
@@ -59,7 +59,11 @@ def scenarios(
         boxes_max: most boxes.
         minutes_max: longest time in which something happens, virtual minutes.
         among: what may happen, of `FAULTS` and `DEEDS`.
+
+    Raises:
+        ValueError: something in `among` is neither.
     """
+    _check(among, (*FAULTS, *DEEDS))
     kinds = draw(faults([kind for kind in among if kind in FAULTS]))
     kinds |= draw(workloads([kind for kind in among if kind in DEEDS]))
     note(f"the swarm: {', '.join(sorted(kinds)) or 'nothing'}")
@@ -74,3 +78,16 @@ def scenarios(
     )
     scenario = parse_scenario(text.encode(), "drawn", checkers=tuple(CHECKERS))
     return msgspec.structs.replace(scenario, fleet=fleet)
+
+
+def _sets(among: Collection[str], known: Collection[str]) -> st.SearchStrategy[frozenset[str]]:
+    _check(among, known)
+    if not among:
+        return st.just(frozenset[str]())
+    return st.frozensets(st.sampled_from(sorted(among)))
+
+
+def _check(among: Collection[str], known: Collection[str]) -> None:
+    for kind in among:
+        if kind not in known:
+            raise ValueError(f"{kind!r} does not happen here: expected {', '.join(sorted(known))}")

@@ -1,5 +1,7 @@
 """Malicious boxes: each lies in one way, and honest boxes answer with the one right reason."""
 
+from functools import cache
+
 import pytest
 
 from mesh.coordination.trust import PeerClass
@@ -111,6 +113,15 @@ def test_a_flood_is_cut_down_to_what_an_author_may_publish():
     assert heard(fleet, said(fleet, HONEST[0])) >= set(HONEST[1:])
 
 
+@cache
+def who_hears_where_nobody_lies() -> set[str]:
+    honest = Fleet(boxes=24, seed=2)
+    honest.stand()
+    honest.listen_everywhere(within_m=900)
+    honest.run(seconds=5)
+    return heard(honest, said(honest, "north/box-1"))
+
+
 @pytest.mark.parametrize("behaviour", [Behaviour.WITHHOLD, Behaviour.ECLIPSE])
 def test_what_one_box_keeps_back_reaches_everybody_another_way(behaviour):
     fleet = Fleet(boxes=24, seed=2)
@@ -128,11 +139,7 @@ def test_what_one_box_keeps_back_reaches_everybody_another_way(behaviour):
     event = said(fleet, "north/box-1")
     expected = heard(fleet, event)
     assert len(expected) > 8
-    honest = Fleet(boxes=24, seed=2)
-    honest.stand()
-    honest.listen_everywhere(within_m=900)
-    honest.run(seconds=5)
-    assert expected | {"south/box-23"} >= heard(honest, said(honest, "north/box-1"))
+    assert expected | {"south/box-23"} >= who_hears_where_nobody_lies()
     fleet.centre.write("put", {"key": "x", "value": 1, "supersedes": []})
     fleet.settle()
     assert not fleet.refusals()

@@ -110,7 +110,12 @@ def test_they_shrink_to_what_matters():
     def has_crash(scenario: Scenario) -> bool:
         return any(step.verb == "crash" for step in scenario.steps)
 
-    small = find(scenarios(), has_crash, settings=settings(database=None, derandomize=True))
+    quick = settings(database=None, derandomize=True, max_examples=60)
+    small = find(
+        scenarios(boxes_max=3, minutes_max=1, among=["crashes", "cuts", "registers"]),
+        has_crash,
+        settings=quick,
+    )
     assert "crashes" in small.why
     assert (small.fleet.boxes, small.seed) == (2, 0)
     assert lasts_s(small) <= 60 + 61, "a minute, and an episode that begins in it"
@@ -120,3 +125,15 @@ def test_they_shrink_to_what_matters():
 @given(scenarios(boxes_max=3, minutes_max=1, among=["crashes", "cuts", "registers"]))
 def test_drawn_ones_can_be_played(scenario: Scenario):
     assert run_scenario(scenario).word != "broken"
+
+
+@given(scenarios(boxes_max=3, minutes_max=1, among=["cuts"]))
+@settings(max_examples=5)
+def test_what_nobody_may_do_is_not_drawn(scenario: Scenario):
+    assert "registers" not in scenario.why
+
+
+@pytest.mark.parametrize("drawn", [faults, workloads, lambda among: scenarios(among=among)])
+def test_what_cannot_happen_is_refused_by_its_name(drawn):
+    with pytest.raises(ValueError, match="'crash' does not happen here: expected"):
+        find(drawn(["crash"]), lambda _: True)
