@@ -29,14 +29,14 @@ from identity.genesis import (
 from identity.keys import SecretKey
 from mesh.choreography.event_type import event_type
 from mesh.choreography.scope import Reach, Scope
-from mesh.coordination.enrolment import authority_role, grant_body, steward_role
+from mesh.coordination.enrolment import authority_role, grant_body, holders, steward_role
 from mesh.coordination.trust import PeerClass
 from mesh.mind import Draft, MindConfig
 from mesh.testing.fleet_box import Delivered, FleetBox, FleetError
 from mesh.testing.fleet_rollouts import FleetRollouts
 from mesh.testing.network import LinkModel
 from mesh.testing.sim import Simulation
-from mesh.testing.town import EVENTS, MODEL, SLOT, NearMiss, Town, replaced
+from mesh.testing.town import EVENTS, MODEL, SLOT, NearMiss, Town, held_by, replaced
 from mesh.testing.trace import Happening
 from mesh.units import SECOND
 
@@ -88,6 +88,7 @@ class Fleet(FleetRollouts):
         self.simulation = Simulation(self.genesis, seed=seed, model=model)
         self.boxes: dict[str, FleetBox] = {}
         self.deliveries: list[Delivered] = []
+        self._said: dict[bytes, str] = {}
         self.town = Town(boxes, self.genesis.h3_resolution)
         self.statement = self._root_statement()
         for name in ("centre", "north/steward", "south/steward", *self.town.places):
@@ -178,13 +179,15 @@ class Fleet(FleetRollouts):
         draft = Draft(
             type=kind.name,
             data=kind.encode(said),
-            cell=self.town.cell(name.partition(" (")[0]),
+            cell=self.town.cell(held_by(name)),
             scope=scope,
             model=model,
             because=tuple(because),
             ttl_ms=ttl_ms,
         )
-        return self.box(name).publish(draft)
+        event = self.box(name).publish(draft)
+        self._said[event] = kind.name
+        return event
 
     def listen_everywhere(self, event: type[object] = NearMiss, within_m: float = LISTEN_M) -> None:
         """Have every box that has a place listen around it; see `deliveries`."""
@@ -255,12 +258,30 @@ class Fleet(FleetRollouts):
         return len(digests) == 1
 
     def anyone_trusts(self, name: str) -> bool:
-        """Whether a box that is up takes some key of a name for a member."""
+        """Whether a box that is up takes some key of a name for a member.
+
+        Raises:
+            FleetError: no view knows that name.
+        """
+        if name not in self.boxes and not any(holders(box.mind.replica, name) for box in self.up()):
+            raise FleetError(f"nobody was ever called {name!r}: expected one of {self.names()}")
         return any(box.trusts(name) for box in self.up() if self._is_member(box))
 
     def heard(self, event: bytes) -> list[str]:
-        """The boxes whose applications heard an event, by name, sorted; see `publish`."""
-        return sorted(each.receiver for each in self.deliveries if each.event == event)
+        """The boxes whose applications heard an event, by name, sorted.
+
+        Args:
+            event: its id, as `publish` returned it.
+
+        Raises:
+            FleetError: it is no such id, or no box listens to events of its type.
+        """
+        found = sorted(each.receiver for each in self.deliveries if each.event == event)
+        if not found and event not in self._said:
+            raise FleetError(f"{event!r:.40} is no event of this fleet: expected what publish gave")
+        if not found and not any(box.listens_to(self._said[event]) for box in self.boxes.values()):
+            raise FleetError(f"nobody listens to {self._said[event]}: call listen_everywhere first")
+        return found
 
     def refusals(self) -> Counter[str]:
         """How many events were refused by all boxes together, by reason; past lives included."""

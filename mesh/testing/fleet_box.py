@@ -87,7 +87,6 @@ class FleetBox:
 
     def revoke(self, name: str, *, reason: str = "") -> int:
         """Revoke every current holder of a name; the reason is for the story."""
-        self._fleet.simulation.note(f"{self.name} revokes {name}{reason and f': {reason}'}")
         replica = self.mind.replica
         handle = 0
         for standing in holders(replica, name):
@@ -96,6 +95,7 @@ class FleetBox:
                 handle = self.write("revoke", body)
         if not handle:
             raise FleetError(f"{name} is held by nobody: expected one of {self._fleet.names()}")
+        self._fleet.simulation.note(f"{self.name} revokes {name}{reason and f': {reason}'}")
         return handle
 
     def publish(self, draft: Draft) -> bytes:
@@ -117,6 +117,10 @@ class FleetBox:
         self._listening.append((interest, deliveries))
         self._subscribe(interest, deliveries)
         return deliveries
+
+    def listens_to(self, type_name: str) -> bool:
+        """Whether it listens to a type of event."""
+        return any(interest.event_type.name == type_name for interest, _ in self._listening)
 
     def trusts(self, name: str) -> bool:
         """Whether some key of a name is a current member in its view."""

@@ -14,7 +14,10 @@ from mesh.testing.network import NetworkModelError, changed
 from mesh.testing.sim import Simulation
 from mesh.testing.simulated_node import SLOWNESS_MAX
 
-__all__ = ["FleetFaults"]
+__all__ = ["FleetFaults", "Side"]
+
+Side = Iterable["FleetBox | str"]
+"""Boxes, or the names of boxes."""
 
 
 class FleetFaults:
@@ -34,20 +37,24 @@ class FleetFaults:
             raise FleetError(f"nobody is called {name!r}: expected one of {list(self.boxes)}")
         return self.boxes[name]
 
+    def _those(self, side: Side) -> list[FleetBox]:
+        named = (side,) if isinstance(side, str) else side
+        return [self.box(each) if isinstance(each, str) else each for each in named]
+
     # --------------------------------------------------------------------------------- network
 
-    def cut(self, label: str, side: Iterable[FleetBox]) -> None:
+    def cut(self, label: str, side: Side) -> None:
         """Cut a side off from everybody else; links across are noticed dead after ten seconds.
 
         Raises:
-            FleetError: a cut is called so already, or the side is empty.
+            FleetError: a cut is called so already, the side is empty, or nobody is called so.
         """
-        boxes = list(side)
+        boxes = self._those(side)
         with _said():
             self.simulation.network.cut(label, _keys(boxes))
         self._changed(f"{label}: {_names(boxes)} cut off")
 
-    def cut_one_way(self, label: str, from_: Iterable[FleetBox], to: Iterable[FleetBox]) -> None:
+    def cut_one_way(self, label: str, from_: Side, to: Side) -> None:
         """Lose whatever the first send to the second, and not what those send to them.
 
         No link lasts over such a way: an answer is missing in either direction.
@@ -55,18 +62,18 @@ class FleetFaults:
         Raises:
             FleetError: a cut is called so already, or a side is empty.
         """
-        senders, receivers = list(from_), list(to)
+        senders, receivers = self._those(from_), self._those(to)
         with _said():
             self.simulation.network.cut_one_way(label, _keys(senders), _keys(receivers))
         self._changed(f"{label}: {_names(senders)} unheard by {_names(receivers)}")
 
-    def blackhole(self, label: str, boxes: Iterable[FleetBox]) -> None:
+    def blackhole(self, label: str, boxes: Side) -> None:
         """Lose all that these boxes send and are sent, each of them alone.
 
         Raises:
             FleetError: a cut is called so already, or there are no boxes.
         """
-        swallowed = list(boxes)
+        swallowed = self._those(boxes)
         with _said():
             self.simulation.network.blackhole(label, _keys(swallowed))
         self._changed(f"{label}: {_names(swallowed)} in a black hole")
@@ -81,7 +88,7 @@ class FleetFaults:
             self.simulation.heal(label)
 
     @contextmanager
-    def partition(self, side: Sequence[FleetBox], _other: Sequence[FleetBox]) -> Generator[None]:
+    def partition(self, side: Side, _other: Side) -> Generator[None]:
         """Cut two sides off from each other for the time of the block."""
         self._cuts_made += 1
         label = f"partition {self._cuts_made}"
@@ -94,7 +101,7 @@ class FleetFaults:
     def links(
         self,
         *,
-        between: tuple[Iterable[FleetBox], Iterable[FleetBox]] | None = None,
+        between: tuple[Side, Side] | None = None,
         **changes: float | None,
     ) -> None:
         """Change how links behave: `latency_ms`, `jitter_ms`, `loss`, `duplication`, ….
@@ -113,7 +120,9 @@ class FleetFaults:
             model = changed(network.model, changes)
         except (TypeError, NetworkModelError) as error:
             raise FleetError(f"links({changes}): {error}") from None
-        sides = None if between is None else (_keys(between[0]), _keys(between[1]))
+        sides = None
+        if between is not None:
+            sides = _keys(self._those(between[0])), _keys(self._those(between[1]))
         network.shape(model, sides)
         words = ", ".join(f"{word}={value}" for word, value in changes.items())
         self.simulation.note(f"links {'everywhere' if sides is None else 'between two'}: {words}")

@@ -1,5 +1,6 @@
 """The scenarios that come with the library, and reading of others."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from mesh.files.yaml_tree import YAML_SIZE_MAX
@@ -16,8 +17,12 @@ def library() -> dict[str, Path]:
     return {path.stem: path for path in sorted(HOME.glob("*.yaml"))}
 
 
-def read_scenario(path: Path) -> Scenario:
+def read_scenario(path: Path, *, checkers: Iterable[str] = CHECKERS) -> Scenario:
     """Return the scenario in a file.
+
+    Args:
+        path: the file.
+        checkers: what it may name among its invariants.
 
     Raises:
         OSError: it cannot be read.
@@ -25,4 +30,4 @@ def read_scenario(path: Path) -> Scenario:
     """
     with path.open("rb") as file:
         data = file.read(YAML_SIZE_MAX + 1)
-    return parse_scenario(data, str(path), checkers=tuple(CHECKERS))
+    return parse_scenario(data, str(path), checkers=tuple(checkers))

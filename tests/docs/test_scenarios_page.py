@@ -28,7 +28,7 @@ def test_each_step_and_each_count_is_told():
     assert set(Expect.__struct_fields__) <= set(told)
 
 
-def test_the_own_checker_of_the_page_can_be_used():
+def test_the_own_checker_of_the_page_can_be_used(tmp_path):
     (own,) = [block for block in blocks(PAGE) if block.language == "python"]
     names: dict[str, object] = {}
     exec(compile(own.code, own.where, "exec", dont_inherit=True), names)
@@ -36,6 +36,7 @@ def test_the_own_checker_of_the_page_can_be_used():
         "name: own\nwhy: a test\nfleet: {boxes: 2}\nsteps: [{run: 2s}, {crash: centre}, {run: 2s}]"
         "\ninvariants: [NobodyIsAlone]\nexpect: {crashes: 1}\n"
     )
-    checkers = {"NobodyIsAlone": names["NobodyIsAlone"]}
-    scenario = parse_scenario(text.encode(), PAGE, checkers=("NobodyIsAlone",))
-    assert names["run_scenario"](scenario, checkers=checkers).word == "held"
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    result = names["play"](path)
+    assert (result.word, list(result.invariants)) == ("held", ["NobodyIsAlone"])

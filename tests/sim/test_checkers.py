@@ -251,3 +251,10 @@ def test_without_its_subject_it_is_vacuous(case: Case):
     quiet = play(scenario("run: 2s\nsettle: 2s", case.checker, fleet="{boxes: 2, listen_m: 0}"))
     assert quiet.invariants[case.checker].word == "vacuous"
     assert quiet.word == "vacuous"
+
+
+def test_convergence_that_nobody_waited_for_is_vacuous():
+    whole = scenario(CUT, "Convergence")
+    hasty = scenario(CUT.replace("settle: 20s", "run: 1s"), "Convergence")
+    assert play(whole).invariants["Convergence"].word == "held"
+    assert play(hasty).invariants["Convergence"].word == "vacuous"

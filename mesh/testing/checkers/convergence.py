@@ -1,7 +1,8 @@
 """Convergence: who can reach each other comes to hold the same facts and the same view of them.
 
-Judged when a scenario has let the fleet settle while no cut stood; its subject is a moment in which
-views differed. A fleet that never disagreed has shown nothing about agreeing.
+Judged when a scenario has let the fleet settle while no cut stood; its subject is such a moment
+after views differed. A fleet that never disagreed has shown nothing about agreeing, nor has one
+that nobody let settle.
 """
 
 from collections.abc import Iterator
@@ -17,11 +18,15 @@ class Convergence:
 
     def __init__(self) -> None:
         self.subject = 0
+        self._differed = False
 
     def look(self, sight: Sight) -> Iterator[Breach]:
         """Note that views differ; after settling they must not."""
         members = sight.members
         if len({box.authority.digest for box in members}) > 1:
-            self.subject += 1
-        if sight.step == "settle" and sight.is_whole and not agreement(members):
+            self._differed = True
+        if sight.step != "settle" or not sight.is_whole:
+            return
+        self.subject += self._differed
+        if not agreement(members):
             yield Breach(members[0].name, f"views differ: {differences(members)}")

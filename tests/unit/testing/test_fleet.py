@@ -219,3 +219,42 @@ def test_only_events_that_a_fleet_is_made_for_are_heard():
         fleet.run(seconds=2)
         assert fleet.heard(said) == heard
         assert ("not_granted" in fleet.refusals()) is refused
+
+
+def test_a_question_that_cannot_be_meant_is_refused():
+    fleet = Fleet(boxes=2)
+    fleet.stand()
+    event = fleet.publish("north/box-0")
+    fleet.run(seconds=1)
+    with pytest.raises(
+        FleetError, match=r"nobody listens to traffic\.near_miss: call listen_every"
+    ):
+        fleet.heard(event)
+    fleet.listen_everywhere()
+    assert fleet.heard(event) == []
+    with pytest.raises(FleetError, match="is no event of this fleet: expected what publish gave"):
+        fleet.heard(b"nonsense")
+    with pytest.raises(FleetError, match="nobody was ever called 'north/nonsense': expected one"):
+        fleet.anyone_trusts("north/nonsense")
+
+
+def test_cuts_take_names_as_well_as_boxes():
+    one, other = Fleet(boxes=2, seed=3), Fleet(boxes=2, seed=3)
+    for fleet, side in ((one, [one.box("north/box-0")]), (other, ["north/box-0"])):
+        fleet.stand()
+        fleet.cut("away", side)
+        fleet.run(seconds=12)
+    assert one.trace == other.trace
+    whole = standing(boxes=2, seed=3)
+    whole.run(seconds=12)
+    assert whole.trace != one.trace
+    with pytest.raises(FleetError, match=r"nobody is called 'north/\*': expected one of"):
+        one.blackhole("hole", "north/*")
+
+
+def test_what_was_refused_is_not_told_as_done():
+    fleet = Fleet(boxes=2)
+    fleet.stand()
+    with pytest.raises(FleetError, match="north/nobody is held by nobody"):
+        fleet.revoke("north/nobody")
+    assert not [line for line in fleet.journal if "nobody" in str(line)]
