@@ -16,8 +16,9 @@ from crdt.entry import Entry, Lane
 from crdt.known import KnownAuthors
 from crdt.replica import Replica
 from crdt.standing import Authority, Pair
+from identity.invite import Invite
 
-__all__ = ["chain_reaches", "grant_chain", "invite_entries"]
+__all__ = ["chain_reaches", "grant_chain", "invite_entries", "invite_of"]
 
 STRATA_MAX = 8
 """Strata there are, and so the longest chain."""
@@ -109,3 +110,15 @@ def invite_entries(replica: Replica, pair: Pair) -> tuple[Entry, ...]:
             for entry in reversed(tuple(replica.walk(feed, tip.id))):
                 entries[entry.id] = entry
     return tuple(entries.values())
+
+
+def invite_of(replica: Replica, pair: Pair, addresses: Iterable[str]) -> Invite:
+    """Return the invite of a granted pair, by which whoever holds the key joins."""
+    chain = replica.chain
+    return Invite(
+        chain.genesis,
+        (chain.number, chain.head),
+        chain.statements,
+        tuple(entry.wire for entry in invite_entries(replica, pair)),
+        tuple(addresses),
+    )

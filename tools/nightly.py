@@ -22,14 +22,13 @@ from typing import NamedTuple
 
 from mesh.testing.nemesis import chaos, drawn_text
 from mesh.testing.runner import run_scenario
+from mesh.testing.scenario import SEED_MAX
 from mesh.testing.sight import Sight
 
 __all__ = ["Found", "Line", "main", "play", "read_lines"]
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = ROOT / "tests" / "sim" / "seeds.txt"
-SEED_MAX = 1 << 32
-"""Seeds are below it."""
 CPU_S_MAX = 300.0
 """Longest that one seed may take, seconds of processor time; they take two or three. One that takes
 longer is a failure too."""

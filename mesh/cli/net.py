@@ -3,8 +3,9 @@
 import json
 import signal
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from rich.status import Status
 from rich.table import Table
 
 from mesh.cli.nodes import console
-from mesh.cli.scenario_files import Seed, check_seed, read_named
+from mesh.cli.scenario_files import Seed, check_seed, read_named, show_progress
 from mesh.cli.sim import BROKEN, COLOURS
 from mesh.node.processes import Processes
 from mesh.testing.namespaces import NamespacesUnavailableError
@@ -22,7 +23,6 @@ from mesh.testing.process_world import fits_wires, run_on_wires
 from mesh.testing.runner import Result, run_scenario, to_json
 from mesh.testing.scenario import Scenario
 from mesh.testing.scenario_library import library, read_scenario
-from mesh.testing.sight import Sight
 
 __all__ = ["app"]
 
@@ -97,7 +97,9 @@ def _run(processes: Processes, scenario: Scenario, seed: int | None) -> Result:
     """Run one scenario; at a terminal, show how far it is."""
     shown = console()
     with Status(f"{scenario.name}: the fleet starts …", console=shown) as status:
-        result = run_on_wires(processes, scenario, seed=seed, watch=_watcher(scenario, status))
+        result = run_on_wires(
+            processes, scenario, seed=seed, watch=partial(show_progress, status, scenario)
+        )
     colour = COLOURS[result.word]
     shown.print(
         f"[{colour}]{result.word:<8}[/{colour}] {scenario.name}: {_processes(result)} processes, "
@@ -108,15 +110,6 @@ def _run(processes: Processes, scenario: Scenario, seed: int | None) -> Result:
 
 def _processes(result: Result) -> int:
     return result.scenario.fleet.boxes + 3
-
-
-def _watcher(scenario: Scenario, status: Status) -> Callable[[Sight], None]:
-    def watch(sight: Sight) -> None:
-        up = sum(box.is_up for box in sight.boxes)
-        cut = "" if sight.is_whole else ", cut"
-        status.update(f"{scenario.name}: {sight.now_s:.0f} s, {up} processes up{cut}")
-
-    return watch
 
 
 def _table(results: Sequence[Result], simulated: Mapping[str, Result]) -> Table:

@@ -1,18 +1,17 @@
-"""Scenarios as commands name them: a file, or a word of the library; and their seeds."""
+"""Scenarios as commands name them: a file, or a word of the library; seeds, and progress."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.status import Status
 
 from mesh.cli.options import CommandError
-from mesh.testing.scenario import Scenario
+from mesh.testing.scenario import SEED_MAX, Scenario
 from mesh.testing.scenario_library import library, read_scenario
+from mesh.testing.sight import Sight
 
-__all__ = ["Seed", "check_seed", "read_named"]
-
-SEED_MAX = 1 << 32
-"""Seeds are below it."""
+__all__ = ["Seed", "check_seed", "read_named", "show_progress"]
 
 Seed = Annotated[int | None, typer.Option(help="Instead of the scenario's own.")]
 
@@ -30,3 +29,10 @@ def read_named(file: str) -> Scenario:
         known = ", ".join(library())
         raise CommandError(f"{file} is no file: expected one, or a name of the library: {known}")
     return read_scenario(path or Path(file))
+
+
+def show_progress(status: Status, scenario: Scenario, sight: Sight) -> None:
+    """Say in a status line how far a scenario is."""
+    up = sum(box.is_up for box in sight.boxes)
+    cut = "" if sight.is_whole else ", cut"
+    status.update(f"{scenario.name}: {sight.now_s:.0f} s, {up} boxes up{cut}")

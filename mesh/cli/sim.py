@@ -12,7 +12,7 @@ from rich.table import Table
 
 from mesh.cli.nodes import console
 from mesh.cli.options import CommandError
-from mesh.cli.scenario_files import Seed, check_seed, read_named
+from mesh.cli.scenario_files import Seed, check_seed, read_named, show_progress
 from mesh.cli.sim_report import Report
 from mesh.cli.sim_shrink import check_folder, shrink_file, shrink_into
 from mesh.testing.mind_page import LastHeard, describe_box, describe_journal
@@ -129,9 +129,7 @@ def _watcher(
 ) -> Callable[[Sight], None]:
     def watch(sight: Sight) -> None:
         also(sight)
-        up = sum(box.is_up for box in sight.boxes)
-        cut = "" if sight.is_whole else ", cut"
-        status.update(f"{scenario.name}: {sight.now_s:.0f} s, {up} boxes up{cut}")
+        show_progress(status, scenario, sight)
 
     return watch
 

@@ -28,7 +28,7 @@ from mesh.mind.writing import WriteError
 from mesh.orchestration import goals
 from mesh.orchestration.cohort import parse_names
 from mesh.orchestration.conductor import Conductor
-from mesh.orchestration.errors import InvalidCohortError, InvalidMemoryError
+from mesh.orchestration.errors import InvalidCohortError
 from mesh.orchestration.halt import HALT_KIND, Halt
 from mesh.orchestration.labels import LABELS_KIND, labels_of
 from mesh.orchestration.memory import Memory
@@ -77,7 +77,7 @@ class Conducting:
     def __init__(self, cores: Cores, secret: SecretKey, memory: bytes | None) -> None:
         self._cores = cores
         config = cores.config
-        kept = _parsed(memory)
+        kept = Memory.recalled(memory)
         self._conductor: Conductor | None = None
         if config.name and not config.caches_only:
             self._conductor = Conductor(
@@ -324,14 +324,6 @@ class Conducting:
             cores.soon("halts", AGAIN_NS)
         else:
             self._signing[handle] = halt
-
-
-def _parsed(memory: bytes | None) -> Memory:
-    """Return what a conductor wrote down; one that cannot be read begins anew, and holds."""
-    try:
-        return Memory() if memory is None else Memory.parse(memory)
-    except InvalidMemoryError:
-        return Memory()
 
 
 def _report_in(value: object) -> Report | None:

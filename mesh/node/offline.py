@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
-from crdt.chains import invite_entries
+from crdt.chains import invite_of
 from crdt.entry import Entry, Lane
 from crdt.own import ANSWER_WAIT_NS
 from crdt.replica import Replica
@@ -168,11 +168,4 @@ class Desk:
 
     def invite(self, key: bytes, name: str, addresses: Iterable[str]) -> Invite:
         """Return the invite of a granted pair."""
-        chain = self.replica.chain
-        return Invite(
-            self._invite.genesis,
-            (chain.number, chain.head),
-            chain.statements,
-            tuple(entry.wire for entry in invite_entries(self.replica, Pair(key, name))),
-            tuple(addresses),
-        )
+        return invite_of(self.replica, Pair(key, name), addresses)

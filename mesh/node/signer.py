@@ -7,7 +7,7 @@ through this seam, and asks here first whether it would count.
 from collections.abc import Mapping
 from typing import Protocol, cast
 
-from crdt.chains import invite_entries
+from crdt.chains import invite_of
 from crdt.entry import Entry, Lane
 from crdt.replica import Replica
 from crdt.standing import Pair, Standing
@@ -105,15 +105,7 @@ def signed_last(signer: Signer) -> tuple[int | None, dict[str, int]]:
 
 def invite_for(signer: Signer, pair: Pair) -> Invite:
     """Return the invite of a granted pair, with the addresses that the signer knows."""
-    replica = signer.replica
-    chain = replica.chain
-    return Invite(
-        chain.genesis,
-        (chain.number, chain.head),
-        chain.statements,
-        tuple(entry.wire for entry in invite_entries(replica, pair)),
-        known_addresses(signer)[:ADDRESSES_MAX],
-    )
+    return invite_of(signer.replica, pair, known_addresses(signer)[:ADDRESSES_MAX])
 
 
 def known_addresses(signer: Signer) -> tuple[str, ...]:

@@ -116,6 +116,14 @@ class Memory:
         return encode([1, slots, intents])
 
     @classmethod
+    def recalled(cls, kept: bytes | None) -> "Memory":
+        """Return what was kept before a start; who cannot read it begins anew, and holds."""
+        try:
+            return cls() if kept is None else cls.parse(kept)
+        except InvalidMemoryError:
+            return cls()
+
+    @classmethod
     def parse(cls, data: bytes) -> "Memory":
         """Return the memory in bytes. Total.
 

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from crdt.entry import GENESIS_LINK, Lane, make_entry, parse_entry
+from crdt.entry import GENESIS_LINK, Entry, Lane, make_entry, parse_entry
 from identity.domain import ENTRY, EVENT
 from identity.encoding import decode, encode
 from identity.keys import SecretKey
@@ -238,20 +238,7 @@ class Adversary:
             return []
         self._has_forked = True
         ns = mind.replica.chain.genesis.ns
-        twins = [
-            make_entry(
-                self._node.secret,
-                ns=ns,
-                lane=Lane.AUTH,
-                inc=INCARNATION,
-                seq=0,
-                prev=GENESIS_LINK,
-                t=now.wall_ms,
-                kind="put",
-                body={"key": "twin", "value": number, "supersedes": []},
-            )
-            for number in range(2)
-        ]
+        twins = [self._first_put(ns, now, "twin", number) for number in range(2)]
         return [
             _say(peer, auth_topic(ns), encode_entry(twins[place % 2]), Priority.FACT)
             for place, peer in enumerate(peers)
@@ -264,7 +251,17 @@ class Adversary:
         self._has_forged = True
         ns = mind.replica.chain.genesis.ns
         victim = next(m for m in mind.views.membership.current() if m.key != self._node.public)
-        honest = make_entry(
+        fields = decode(self._first_put(ns, now, "forged", 1).raw)
+        assert isinstance(fields, list)
+        fields[2] = victim.key
+        raw = encode(fields)
+        forged = parse_entry(self._node.secret.sign(ENTRY, raw) + raw)
+        topic, data = auth_topic(ns), encode_entry(forged)
+        return [_say(peer, topic, data, Priority.FACT) for peer in peers]
+
+    def _first_put(self, ns: bytes, now: Instant, key: str, value: int) -> Entry:
+        """Return the first entry of an own feed that nobody has seen."""
+        return make_entry(
             self._node.secret,
             ns=ns,
             lane=Lane.AUTH,
@@ -273,15 +270,8 @@ class Adversary:
             prev=GENESIS_LINK,
             t=now.wall_ms,
             kind="put",
-            body={"key": "forged", "value": 1, "supersedes": []},
+            body={"key": key, "value": value, "supersedes": []},
         )
-        fields = decode(honest.raw)
-        assert isinstance(fields, list)
-        fields[2] = victim.key
-        raw = encode(fields)
-        forged = parse_entry(self._node.secret.sign(ENTRY, raw) + raw)
-        topic, data = auth_topic(ns), encode_entry(forged)
-        return [_say(peer, topic, data, Priority.FACT) for peer in peers]
 
     def _flood(self, mind: Mind, peers: list[bytes], now: Instant) -> list[fx.Send]:
         """Say true things, far too often."""

@@ -18,11 +18,10 @@ from typing import Any, NamedTuple
 
 import trio
 
-from crdt.chains import invite_entries
+from crdt.chains import invite_of
 from crdt.errors import CrdtError
 from crdt.standing import Authority, Pair
 from identity.capability import Capability
-from identity.invite import Invite
 from mesh.choreography.event import SealedEvent
 from mesh.choreography.event_type import event_type
 from mesh.choreography.reactions import Disc, Interest, RequestDecision
@@ -34,7 +33,7 @@ from mesh.node.node import Node
 from mesh.node.nursery import Parent
 from mesh.node.opening import load_secret, open_prepared_node, read_invite
 from mesh.node.shell import read_clocks
-from mesh.testing.town import MODEL, NearMiss
+from mesh.testing.town import MODEL, TTL_MS, NearMiss
 
 __all__ = [
     "Failed",
@@ -51,8 +50,6 @@ __all__ = [
     "run_box",
 ]
 
-TTL_MS = 1_000
-"""How long somebody may still react to what a box says, as in the simulated fleet."""
 HEARD_MAX = 100_000
 """Events kept between two looks; a box that hears more tells of the first ones."""
 
@@ -234,11 +231,8 @@ class _Box:
         )  # fmt: skip
         if not order.addresses:
             return Wrote((entry.wire,))
-        replica = self.node.mind.replica
-        chain = replica.chain
-        wires = (each.wire for each in invite_entries(replica, Pair(order.key, order.name)))
-        head = (chain.number, chain.head)
-        invite = Invite(chain.genesis, head, chain.statements, tuple(wires), order.addresses)
+        pair = Pair(order.key, order.name)
+        invite = invite_of(self.node.mind.replica, pair, order.addresses)
         return Wrote((entry.wire,), invite.encode())
 
     def look(self) -> Glimpse:

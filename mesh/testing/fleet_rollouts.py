@@ -223,7 +223,7 @@ class FleetRollouts(FleetFaults):
     def approve(
         self, model: str, *, by: str = "centre", state: ModelState = ModelState.APPROVED
     ) -> tuple[int, ...]:
-        """Put a model on record, as `mesh authority approve-model` does; returns the handle."""
+        """Give the record that a rollout wrote of a model another state; returns the handle."""
         digest = self.digest(model)
         key = SLOT if model == "delivered" else candidate_key(SLOT, digest)
         value = {"digest": digest, "state": str(state), "events": list(EVENTS), "area": "*"}

@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from mesh.testing.checkers.registry import CHECKERS
 from mesh.testing.scenario import Scenario, parse_scenario
+from mesh.testing.town import banks
 
 __all__ = ["DEEDS", "FAULTS", "Nemesis", "chaos", "chaos_text", "drawn_text", "swarm"]
 
@@ -63,8 +64,7 @@ class Nemesis:
     def __init__(self, rng: random.Random, nodes: int, length_s: float) -> None:
         self.rng = rng
         self.length_s = length_s
-        half = math.ceil(nodes / 2)
-        self.boxes = [f"{'north' if n < half else 'south'}/box-{n}" for n in range(nodes)]
+        self.boxes = [name for bank in banks(nodes).values() for name in bank]
         self._people = ["centre", "north/steward", "south/steward"]
         self._events: list[tuple[float, int, Mapped]] = []
         self._taken: list[tuple[str, float, float]] = []

@@ -183,7 +183,7 @@ class ProcessFleet:
         for name in names:
             self._start(name)
         for name in names:
-            self._ready(name)
+            self._receive(self.boxes[name], READY_S)
         self.look(names)
 
     def _start(self, name: str) -> None:
@@ -193,9 +193,6 @@ class ProcessFleet:
             box.listen_m, name=name.replace("/", "-"),
         )  # fmt: skip
         box.starts(child)
-
-    def _ready(self, name: str) -> None:
-        self._receive(self.boxes[name], READY_S)
 
     def kill(self, name: str) -> None:
         """Kill a process; the kernel closes its connections, and its peers see that."""

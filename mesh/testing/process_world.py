@@ -10,7 +10,6 @@ its scheduler differ, so there is no trace, and nothing is repeated exactly.
 
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +17,12 @@ from pathlib import Path
 from mesh.node.processes import Processes
 from mesh.testing.process_deeds import DONE, ProcessDeeds
 from mesh.testing.process_fleet import ProcessFleet
+from mesh.testing.reckoning import Reckoning
 from mesh.testing.runner import Result, run_scenario
 from mesh.testing.scenario import Scenario
 from mesh.testing.scenario_deeds import ScenarioError
 from mesh.testing.scenario_steps import Step
-from mesh.testing.scenario_world import LISTENING_S, counted_in
+from mesh.testing.scenario_world import LISTENING_S
 from mesh.testing.sight import Delivered, Sight
 from mesh.testing.wires_plan import check_wires, on_wires
 from mesh.units import SECOND
@@ -44,8 +44,7 @@ class ProcessWorld:
     def __init__(self, fleet: ProcessFleet, directory: Path) -> None:
         self.fleet = fleet
         self.deeds = ProcessDeeds(fleet, directory)
-        self._counted: dict[tuple[bytes, int], Counter[str]] = {}
-        self._looked_s = 0.0
+        self._reckoning = Reckoning(self.deeds.counts)
         self.deeds.begin(after_s=LISTENING_S)
 
     @property
@@ -66,15 +65,13 @@ class ProcessWorld:
         """Return what there is to see."""
         self._look()
         deeds, boxes = self.deeds, self.fleet.boxes
-        now_s = self.now_s
-        passed_s, self._looked_s = now_s - self._looked_s, now_s
         deliveries = [
             Delivered((heard.at_ns - deeds.began_ns) / SECOND, name, heard.event, heard.decision)
             for name, box in boxes.items()
             for heard in box.take_heard()
         ]
         sight = Sight(
-            now_s=now_s,
+            now_s=self.now_s,
             step=step,
             is_last=is_last,
             is_whole=deeds.is_whole,
@@ -87,28 +84,19 @@ class ProcessWorld:
             places=self.fleet.town.places,
             listen_m=self.fleet.listen_m,
         )
-        deeds.counts["cut_ms"] += round(passed_s * 1000) if not deeds.is_whole else 0
-        deeds.counts["deliveries"] += len(deliveries)
-        views = {box.authority.digest for box in sight.members}
-        deeds.counts["differed_ms"] += round(passed_s * 1000) if len(views) > 1 else 0
+        self._reckoning.look(sight)
         return sight
 
     def told(self) -> tuple[Mapping[str, int], str]:
         """Return what was counted; there is no trace of what no two runs have in common."""
-        total = Counter(self.deeds.counts)
-        total["seconds_cut"] = total.pop("cut_ms", 0) // 1000
-        total["views_differed_s"] = total.pop("differed_ms", 0) // 1000
         carried = self.fleet.switch.count()
-        total["packets"], total["packets_lost"] = carried.copied, carried.dropped
-        for counted in self._counted.values():
-            total.update(counted)
-        return {name: total[name] for name in sorted(total)}, ""
+        return self._reckoning.told(packets=carried.copied, packets_lost=carried.dropped), ""
 
     def _look(self) -> None:
         self.fleet.look()
         for name in self.fleet.up():
             box = self.fleet.boxes[name]
-            self._counted[box.key, box.life] = counted_in(box.statistics)
+            self._reckoning.take(box.key, box.life, box.statistics)
 
 
 def fits_wires(scenario: Scenario) -> None:

@@ -20,13 +20,11 @@ import shlex
 from argparse import ArgumentTypeError
 from collections.abc import Generator
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from mesh.testing.fleet import Fleet
 
 __all__ = [
@@ -41,25 +39,11 @@ __all__ = [
 
 SEED_MAX = 1 << 32
 """Seeds are below it, as those of scenario files."""
-HAPPENINGS_TOLD = 12
+HAPPENINGS_FLEET = 12
 """Lines of a fleet's journal that a failure shows."""
 
 _SEED = pytest.StashKey[int]()
-_TOLD = pytest.StashKey["_Told"]()
-
-
-class _Told(Protocol):
-    """A fleet, as far as a failure tells of it."""
-
-    @property
-    def journal(self) -> "Iterable[object]":
-        """What was done to it, in words."""
-        ...
-
-    @property
-    def now_s(self) -> float:
-        """Virtual seconds since it was made."""
-        ...
+_FLEET = pytest.StashKey["Fleet"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,8 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose the seed of the session, and name the mark."""
     config.addinivalue_line(
         "markers",
-        "fleet(boxes, latency_ms, loss, events): how the fixtures `fleet` and `live_fleet` make "
-        "theirs",
+        "fleet(boxes, latency_ms, loss, events): how the fixture `fleet` is made",
     )
     if config.getoption("mesh_seed") is None:
         config.option.mesh_seed = _seed_of(config)
@@ -123,7 +106,7 @@ def fleet(request: pytest.FixtureRequest, mesh_seed: int) -> "Fleet":
     from mesh.testing.fleet import Fleet
 
     made = Fleet(seed=mesh_seed, **_wishes(request.node, Fleet))
-    request.node.stash[_TOLD] = made
+    request.node.stash[_FLEET] = made
     made.stand()
     return made
 
@@ -168,10 +151,10 @@ def _wishes(node: pytest.Item, made: type) -> dict[str, Any]:
 def _lines(item: pytest.Item, seed: int) -> list[str]:
     """Return what a failure tells."""
     lines = [f"again: pytest {shlex.quote(item.nodeid)} --mesh-seed {seed}"]
-    told = item.stash.get(_TOLD, None)
+    told = item.stash.get(_FLEET, None)
     if told is not None:
         journal = list(told.journal)
         lines.append(f"it failed {told.now_s:.3f} virtual seconds after the fleet was made; ")
-        lines[-1] += f"what was done to it ({len(journal[:-HAPPENINGS_TOLD])} lines before these):"
-        lines += [f"  {happening}" for happening in journal[-HAPPENINGS_TOLD:]]
+        lines[-1] += f"what was done to it ({len(journal[:-HAPPENINGS_FLEET])} lines before these):"
+        lines += [f"  {happening}" for happening in journal[-HAPPENINGS_FLEET:]]
     return lines

@@ -1,5 +1,6 @@
 """What the steps of a scenario about rollouts do to a simulated fleet: one method a verb."""
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
@@ -20,19 +21,19 @@ class ScenarioError(Exception):
     """A scenario asks for something that its world cannot do at that moment."""
 
 
-class RolloutDeeds:
+class RolloutDeeds(ABC):
     """The rollouts among the deeds; `Deeds` adds the rest."""
 
     fleet: Fleet
     counts: Counter[str]
 
+    @abstractmethod
     def choose(self, who: Several) -> dict[str, FleetBox]:
         """Return the boxes that names and patterns mean."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wrote(self, name: str, handle: int) -> None:
         """A fact was written at a box."""
-        raise NotImplementedError
 
     def _note_all(self, by: str, handles: Iterable[int]) -> None:
         for handle in handles:

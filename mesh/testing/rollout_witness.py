@@ -11,7 +11,6 @@ from hashlib import sha256
 from typing import Literal
 
 from mesh.mind.conducting import Conducting
-from mesh.orchestration.errors import InvalidMemoryError
 from mesh.orchestration.goals import Goal
 from mesh.orchestration.memory import IntentMemory, Memory
 from mesh.orchestration.rollouts import Rollout
@@ -51,7 +50,7 @@ class RolloutWitness:
         assert conductor is not None, "only a conductor has a memory"
         life, before = self._memories.get(node.public, (-1, Memory()))
         if life != node.life:
-            before = _durable(node)
+            before = Memory.recalled(node.disk.memory)
         after = conductor.memory
         self._memories[node.public] = (node.life, after)
         for identifier, held in after.intents.items():
@@ -131,15 +130,6 @@ class RolloutTally:
 def _conducting(node: SimulatedNode) -> Conducting:
     assert node.mind is not None, "only who is up decides"
     return node.mind.conducting
-
-
-def _durable(node: SimulatedNode) -> Memory:
-    """Return what a start finds on the disk."""
-    kept = node.disk.memory
-    try:
-        return Memory() if kept is None else Memory.parse(kept)
-    except InvalidMemoryError:
-        return Memory()
 
 
 def _widest(memory: IntentMemory) -> int:

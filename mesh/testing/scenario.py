@@ -54,6 +54,7 @@ from mesh.testing.scenario_steps import (
 from mesh.testing.scenario_words import EXPECTED
 
 __all__ = [
+    "SEED_MAX",
     "Expect",
     "FleetPlan",
     "Scenario",
@@ -66,6 +67,8 @@ BOXES_MAX = 1000
 """Most boxes of a scenario."""
 STEPS_MAX = 400
 """Most steps of a scenario."""
+SEED_MAX = 1 << 32
+"""Seeds are below it."""
 TIME_S_MAX = 90 * 86_400
 """Longest time of a step: a quarter, seconds."""
 
@@ -127,7 +130,7 @@ class Scenario(Part, frozen=True, kw_only=True):
     steps: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=STEPS_MAX)]
     invariants: Annotated[tuple[Text, ...], Meta(min_length=1, max_length=16)]
     expect: Expect
-    seed: Annotated[int, Meta(ge=0, lt=1 << 32)] = 0
+    seed: Annotated[int, Meta(ge=0, lt=SEED_MAX)] = 0
     fleet: FleetPlan = FleetPlan()
     wires: Wires | None = None
 

@@ -17,13 +17,11 @@ from mesh.testing.disk import Backup
 from mesh.testing.fleet import Fleet, FleetBox, FleetError
 from mesh.testing.rollout_deeds import RolloutDeeds, ScenarioError
 from mesh.testing.sight import Fact, Spoken
-from mesh.testing.town import SLOT
+from mesh.testing.town import SLOT, TTL_MS
 from mesh.units import SECOND
 
 __all__ = ["PEACEFUL", "Deeds", "ScenarioError", "select"]
 
-TTL_MS = 1_000
-"""For how long somebody may react to what boxes see."""
 PEACEFUL = frozenset(
     {"publish", "put", "grant", "revoke", "backup", "release", "apply", "pause", "resume"}
     | {"promote", "undo", "abort", "approve_model", "check_runs", "check_trust"}

@@ -4,7 +4,6 @@
 scenario, checkers and results serve both. A world decides nothing about what must hold.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from mesh.choreography.event_type import event_type
 from mesh.choreography.reactions import Disc, Interest
 from mesh.mind.statistics import MindStatistics
 from mesh.testing.fleet import Fleet, FleetBox, NearMiss
+from mesh.testing.reckoning import Reckoning
 from mesh.testing.rollout_witness import RolloutTally, RolloutWitness
 from mesh.testing.scenario import FleetPlan
 from mesh.testing.scenario_deeds import Deeds
@@ -23,7 +23,7 @@ from mesh.testing.simulated_node import SimulatedNode
 from mesh.testing.town import MODEL
 from mesh.units import SECOND
 
-__all__ = ["LISTENING_S", "SimulatedWorld", "World", "counted_in"]
+__all__ = ["LISTENING_S", "SimulatedWorld", "World"]
 
 LISTENING_S = 5.0
 """Virtual seconds after which everybody knows who listens to what: there a scenario begins."""
@@ -58,14 +58,6 @@ class World(Protocol):
     def told(self) -> tuple[Mapping[str, int], str]:
         """Return what was counted, and a digest that is equal for equal runs; empty for none."""
         ...
-
-
-def counted_in(told: MindStatistics) -> Counter[str]:
-    """Return what a scenario may expect of what one life of a box counted."""
-    counted = Counter({f"refused.{why}": n for why, n in told.admission.refused.items()})
-    counted["entries_exchanged"] = told.facts.accepted + told.sync.entries_added
-    counted["requests"] = told.reactions.requests["make"]
-    return counted
 
 
 class _Box:
@@ -112,8 +104,7 @@ class SimulatedWorld:
         self._listen_m = plan.listen_m
         self._lives: dict[bytes, int] = {}
         self._heard: list[Delivered] = []
-        self._counted: dict[tuple[bytes, int], Counter[str]] = {}
-        self._looked_s = 0.0
+        self._reckoning = Reckoning(self.deeds.counts)
         self._tally = RolloutTally()
         self._witness = RolloutWitness(lambda: self.now_s, frozenset((MODEL,)))
         self.fleet.simulation.workbench.witness = self._witness
@@ -142,9 +133,6 @@ class SimulatedWorld:
         self._count()
         deeds, heard = self.deeds, self._heard
         self._heard = []
-        passed_s, self._looked_s = self.now_s - self._looked_s, self.now_s
-        deeds.counts["cut_ms"] += round(passed_s * 1000) if not deeds.is_whole else 0
-        deeds.counts["deliveries"] += len(heard)
         moves = self._witness.take()
         self._tally.add(moves, deeds.counts)
         now_ns = self.fleet.simulation.now_ns
@@ -166,20 +154,15 @@ class SimulatedWorld:
             places=self.fleet.town.places,
             listen_m=self._listen_m,
         )
-        views = {box.authority for box in sight.members}
-        deeds.counts["differed_ms"] += round(passed_s * 1000) if len(views) > 1 else 0
+        self._reckoning.look(sight)
         return sight
 
     def told(self) -> tuple[Mapping[str, int], str]:
         """Return what was counted, and the trace."""
-        total = Counter(self.deeds.counts)
-        total["seconds_cut"] = total.pop("cut_ms", 0) // 1000
-        total["views_differed_s"] = total.pop("differed_ms", 0) // 1000
-        total["poison_caught"] = sum(self.fleet.simulation.exchanges.penalties.values())
-        total["frames"] = self.fleet.simulation.frames
-        for counted in self._counted.values():
-            total.update(counted)
-        return {name: total[name] for name in sorted(total)}, self.fleet.trace
+        simulation = self.fleet.simulation
+        caught = sum(simulation.exchanges.penalties.values())
+        told = self._reckoning.told(poison_caught=caught, frames=simulation.frames)
+        return told, self.fleet.trace
 
     # ------------------------------------------------------------------------- the boxes' apps
 
@@ -225,5 +208,5 @@ class SimulatedWorld:
     def _count(self) -> None:
         for box in self.fleet.boxes.values():
             if box.node.mind is not None:
-                counted = counted_in(box.node.mind.statistics())
-                self._counted[box.node.public, box.node.life] = counted
+                node, told = box.node, box.node.mind.statistics()
+                self._reckoning.take(node.public, node.life, told)

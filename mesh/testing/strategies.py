@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from mesh.testing.checkers.registry import CHECKERS
 from mesh.testing.nemesis import DEEDS, FAULTS, chaos_text
-from mesh.testing.scenario import FleetPlan, Scenario, parse_scenario
+from mesh.testing.scenario import SEED_MAX, FleetPlan, Scenario, parse_scenario
 
 __all__ = ["faults", "scenarios", "topologies", "workloads"]
 
-SEEDS = st.integers(0, (1 << 32) - 1)
+SEEDS = st.integers(0, SEED_MAX - 1)
 
 
 def topologies(*, boxes_max: int = 6) -> st.SearchStrategy[FleetPlan]:

@@ -12,7 +12,18 @@ from typing import cast
 from mesh.choreography.cells import cell_at
 from mesh.choreography.event_type import event
 
-__all__ = ["BLOCK_M", "EVENTS", "MODEL", "SLOT", "NearMiss", "Town", "banks", "held_by", "replaced"]
+__all__ = [
+    "BLOCK_M",
+    "EVENTS",
+    "MODEL",
+    "SLOT",
+    "TTL_MS",
+    "NearMiss",
+    "Town",
+    "banks",
+    "held_by",
+    "replaced",
+]
 
 BLOCK_M = 150.0
 """Distance of two corners, metres."""
@@ -32,6 +43,8 @@ MODEL = bytes(range(32))
 SLOT = "model/detector"
 """The slot in which a box runs it, and the register in which it is approved."""
 
+TTL_MS = 1_000
+"""For how long somebody may react to what boxes of a scenario see, milliseconds."""
 _REPLACED = " (old"
 
 

@@ -72,7 +72,7 @@ def played(command: Mesh, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Me
 
     def with_word(word: str) -> Mesh:
         def wires(processes: object, scenario: Any, *, seed: int | None, watch: Any) -> Result:
-            return replace(run_scenario(scenario, seed=seed, watch=watch), word=word)  # type: ignore[arg-type]
+            return replace(run_scenario(scenario, seed=seed, watch=watch), word=word)
 
         monkeypatch.setattr(net, "Processes", lambda *_, **__: nullcontext())
         monkeypatch.setattr(net, "run_on_wires", wires)

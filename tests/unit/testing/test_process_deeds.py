@@ -57,13 +57,13 @@ class Town5(ProcessFleet):
 
     def __init__(self, directory: Path):
         self._directory = directory
-        self.network = Network(None, LinkModel())  # type: ignore[arg-type]
+        self.network = Network(None, LinkModel())
         self.switch: Any = Switch()
         self.slices = Slices(lambda pid, number: self.signals.append((pid, int(number))))
         self.signals: list[tuple[int, int]] = []
         self.town = Town(2, 9)
         self.listen_m = 600.0
-        self._namespaces = [None] * 6  # type: ignore[list-item]
+        self._namespaces = [None] * 6
         self._processes: Any = SimpleNamespace(start=lambda *_, name: Child(99))
         self.boxes = {}
         for side, name in enumerate(NAMES):
@@ -264,7 +264,7 @@ def test_a_disk_is_copied_and_put_back_while_the_box_is_down(deeds: ProcessDeeds
 def test_a_box_is_what_its_process_told_of_it():
     resident = Resident(Path("a.toml"), bytes(32), 0, "/at")
     box, fact = BoxProcess("centre", resident, 0.0), entry()
-    box.starts(Child(0))  # type: ignore[arg-type]
+    box.starts(Child(0))
     view: Any = SimpleNamespace(digest=b"1")
     counts: Any = SimpleNamespace()
     box.take(Glimpse(view, (b"a",), counts, (fact.wire,), (), ()))
