@@ -12,6 +12,7 @@ import trio
 
 from mesh.demo.cast import Cast
 from mesh.demo.claims import Claims
+from mesh.demo.pace import PaceWitness, Slowed
 from mesh.demo.plan import QUIET_FRAMES_FIRST, ScenePlan
 from mesh.demo.processor import processor_ns, stolen_ns, used_ns
 from mesh.demo.reaction_flows import Flows, reaction_flows
@@ -66,12 +67,15 @@ class ReactionAct:
         await cast.ask_all(cast.boxes, {"do": "play", "at_ns": at_ns})
         end = LEAD_S + self.plan.seconds + FRAME_S + AFTER_S
         start, stolen = time.monotonic(), stolen_ns()
-        await self._measure_quiet()
-        while (passed := time.monotonic() - start) < end:
-            progress(passed / end)
-            await trio.sleep(min(0.5, end - passed))
-        passed_ns = (time.monotonic() - start) * SECOND * (os.cpu_count() or 1)
-        self.outcome.stolen_share = round((stolen_ns() - stolen) / passed_ns, 3)
+        with PaceWitness() as witness:
+            await self._measure_quiet()
+            while (passed := time.monotonic() - start) < end:
+                progress(passed / end)
+                await trio.sleep(min(0.5, end - passed))
+        slowed, passed_ns = Slowed(witness.looks()), (time.monotonic() - start) * SECOND
+        stolen = (stolen_ns() - stolen) / (os.cpu_count() or 1)
+        self.outcome.stolen_share = round(stolen / passed_ns, 3)
+        self.outcome.slowed_share = round(slowed.total_ns / passed_ns, 3)
         swapped = cast.old_hero in cast.running
         asked = (*cast.boxes, cast.old_hero) if swapped else cast.boxes
         reports = await cast.ask_all(asked, {"do": "report"})
@@ -79,7 +83,9 @@ class ReactionAct:
         approved = await trio.to_thread.run_sync(delivered_digest, cast.model)
         judge_models(approved, reports, self.claims)
         truths = {box: load_truth(self.truth, box).truth for box in self.plan.cameras}
-        judge_reaction(cast.city, self.plan, truths, asked, reports, self.outcome, self.claims)
+        judge_reaction(
+            cast.city, self.plan, truths, asked, reports, slowed, self.outcome, self.claims
+        )
 
     async def _measure_quiet(self) -> None:
         """Measure what all processes of the run use while cameras play and nothing happens."""

@@ -14,9 +14,19 @@ from identity.encoding import Value
 from mesh.choreography.trace import percentiles
 from mesh.demo.city_model import City, ground_distance_m
 from mesh.demo.expectation import RADIUS_M
+from mesh.demo.pace import Slowed
 from mesh.units import MS
 
-__all__ = ["Bin", "ReactionTimes", "Report", "Row", "Spread", "measure_times", "report_rows"]
+__all__ = [
+    "Bin",
+    "ReactionTimes",
+    "Report",
+    "Row",
+    "Spread",
+    "Undisturbed",
+    "measure_times",
+    "report_rows",
+]
 
 BINS_MS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 20.0, 25.0, 50.0)
 """Upper bounds of the classes into which latencies are counted, milliseconds."""
@@ -43,6 +53,23 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
+class Undisturbed:
+    """What took place while every processor ran at its own pace, from its start to its end.
+
+    Attributes:
+        samples: handlers entered.
+        requests: requests made.
+        latency_ms: published → handler entered.
+        frame_to_request_ms: grabbed → request made.
+    """
+
+    samples: int = 0
+    requests: int = 0
+    latency_ms: Spread | None = None
+    frame_to_request_ms: Spread | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReactionTimes:
     """How long everything took, and who was there.
 
@@ -50,29 +77,40 @@ class ReactionTimes:
         samples: handlers entered, each counted as often as it was.
         heard: pairs of event and receiver among them.
         absent: such pairs that are missing.
+        requests: requests made.
         latency_ms: published → handler entered.
         latency_bins: the same, counted by size.
         frame_to_request_ms: grabbed → request made.
         stages_ms: the parts.
+        undisturbed: what the processors were not slowed in.
     """
 
     samples: int
     heard: int
     absent: int
+    requests: int
     latency_ms: Spread | None
     latency_bins: list[Bin]
     frame_to_request_ms: Spread | None
     stages_ms: dict[str, Spread]
+    undisturbed: Undisturbed
+
+
+Span = tuple[int, int]
+"""When something began and ended, monotonic nanoseconds."""
 
 
 def measure_times(
-    city: City, published: Mapping[str, list[Row]], reports: Mapping[str, Report]
+    city: City,
+    published: Mapping[str, list[Row]],
+    reports: Mapping[str, Report],
+    slowed: Slowed,
 ) -> ReactionTimes:
     """Put the stamps of all boxes together."""
     by_event = {
         typed("bytes", row["event"]): (box, row) for box, rows in published.items() for row in rows
     }
-    latencies: list[int] = []
+    deliveries: list[Span] = []
     stages: dict[str, list[int]] = {}
     heard: set[tuple[bytes, str]] = set()
     for box, report in reports.items():
@@ -83,7 +121,7 @@ def measure_times(
                 continue
             sent = by_event[event][1]
             heard.add((event, box))
-            latencies.append(entered_ns - typed("int", sent["sealed_ns"]))
+            deliveries.append((typed("int", sent["sealed_ns"]), entered_ns))
             _stage(stages, "published_to_sent", sent["sealed_ns"], sent["sent_ns"])
             if event in received:
                 _stage(stages, "published_to_received", sent["sealed_ns"], received[event])
@@ -91,16 +129,32 @@ def measure_times(
     for _, row in by_event.values():
         _stage(stages, "frame_to_inferred", row["grabbed_ns"], row["inferred_ns"])
         _stage(stages, "inferred_to_published", row["inferred_ns"], row["sealed_ns"])
-    frame_to_request = _spread(_frame_to_request(by_event, reports, stages))
+    requests = _requests(by_event, reports, stages)
+    latencies = _durations(deliveries)
     return ReactionTimes(
-        samples=len(latencies),
+        samples=len(deliveries),
         heard=len(heard),
         absent=_absent(city, by_event, heard),
+        requests=len(requests),
         latency_ms=_spread(latencies),
         latency_bins=_bins(latencies),
-        frame_to_request_ms=frame_to_request,
+        frame_to_request_ms=_spread(_durations(requests)),
         stages_ms={name: spread for name, values in stages.items() if (spread := _spread(values))},
+        undisturbed=_undisturbed(deliveries, requests, slowed),
     )
+
+
+def _undisturbed(deliveries: list[Span], requests: list[Span], slowed: Slowed) -> Undisturbed:
+    """Leave out what a slowed processor may have delayed."""
+    heard = [span for span in deliveries if not slowed.meets(*span)]
+    asked = [span for span in requests if not slowed.meets(*span)]
+    return Undisturbed(
+        len(heard), len(asked), _spread(_durations(heard)), _spread(_durations(asked))
+    )
+
+
+def _durations(spans: Iterable[Span]) -> list[int]:
+    return [end - start for start, end in spans]
 
 
 def _absent(
@@ -123,20 +177,21 @@ def _absent(
     )
 
 
-def _frame_to_request(
+def _requests(
     by_event: dict[bytes, tuple[str, Row]],
     reports: Mapping[str, Report],
     stages: dict[str, list[int]],
-) -> list[int]:
-    durations: list[int] = []
+) -> list[Span]:
+    """Return from which frame to when each request was made."""
+    requests: list[Span] = []
     for report in reports.values():
         for row in report_rows(report, "requests"):
             event, requested_ns = typed("bytes", row["event"]), typed("int", row["requested_ns"])
             if event in by_event:
                 published = by_event[event][1]
-                durations.append(requested_ns - typed("int", published["grabbed_ns"]))
+                requests.append((typed("int", published["grabbed_ns"]), requested_ns))
                 _stage(stages, "published_to_request", published["sealed_ns"], requested_ns)
-    return durations
+    return requests
 
 
 def report_rows(report: Report, name: str) -> list[Row]:

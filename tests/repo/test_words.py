@@ -96,3 +96,18 @@ def test_architecture_decisions_are_numbered_without_a_gap():
     names = [path.rsplit("/", 1)[-1] for path in committed() if path.startswith("docs/adr/")]
     numbers = [int(name[:4]) for name in names if re.match(r"\d{4}-", name)]
     assert numbers == list(range(1, len(numbers) + 1)), f"renumber docs/adr: {numbers}"
+
+
+def test_every_decision_bears_the_number_of_its_file_and_stands_in_the_list():
+    index = (ROOT / "docs/adr/README.md").read_text(encoding="utf-8")
+    lost = [
+        path
+        for path, text in texts(".md")
+        if (name := re.match(r"docs/adr/(\d{4})-", path))
+        and not (
+            text.startswith(f"# {int(name[1])}. ")
+            and f"| {int(name[1])} | [" in index
+            and f"]({path.removeprefix('docs/adr/')})" in index
+        )
+    ]
+    assert not lost, f"give it its file's number, and a line in docs/adr/README.md:{listing(lost)}"

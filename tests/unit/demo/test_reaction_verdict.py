@@ -14,6 +14,7 @@ from mesh.demo.city import generate_city, neighbourhood
 from mesh.demo.city_model import City, ground_distance_m
 from mesh.demo.claims import Claims
 from mesh.demo.expectation import RADIUS_M, expected_reactions, watched_incident
+from mesh.demo.pace import Look, Slowed
 from mesh.demo.plan import CameraPlan, ScenePlan, plan_scene
 from mesh.demo.reaction_verdict import (
     Outcome,
@@ -40,6 +41,7 @@ class Run:
     plan: ScenePlan
     truths: dict[str, NDArray[np.int8]]
     reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    slowed: Slowed = field(default_factory=Slowed)
     outcome: Outcome = field(default_factory=Outcome)
 
     approved: bytes = b"approved"
@@ -50,7 +52,8 @@ class Run:
         asked = (*self.city.names, OLD)
         judge_models(self.approved, self.reports, claims)
         judge_reaction(
-            self.city, self.plan, self.truths, asked, self.reports, self.outcome, claims
+            self.city, self.plan, self.truths, asked, self.reports, self.slowed, self.outcome,
+            claims,
         )  # fmt: skip
         return claims
 
@@ -228,10 +231,26 @@ def slow(run: Run) -> None:
             row["entered_ns"] += 25 * MS
 
 
+def slow_while_a_processor_was_slowed_elsewhen(run: Run) -> None:
+    slow(run)
+    run.slowed = slowed_at(30 * 60 * 1000 * MS)
+
+
+def slow_wherever_it_was_measured(run: Run) -> None:
+    """Nobody sees what is left out."""
+    run.slowed = slowed_at(*range(0, FRAMES * 250 * MS, 10 * MS))
+
+
 def slow_to_ask(run: Run) -> None:
     for one in run.reports.values():
         for row in one["requests"]:
             row["requested_ns"] += 49 * MS
+
+
+def slowed_at(*at_ns: int) -> Slowed:
+    """Looks of which those at these times found a processor slowed."""
+    well = [Look(60 * 60 * 1000 * MS + number, 40_000) for number in range(len(at_ns) + 2)]
+    return Slowed([[Look(at, 400_000) for at in at_ns] + well])
 
 
 def silent(run: Run) -> None:
@@ -306,6 +325,8 @@ FLAWS: dict[Callable[[Run], None], list[str]] = {
     handled_twice: ["handled_once"],
     not_delivered: ["receivers"],
     slow: ["latency"],
+    slow_while_a_processor_was_slowed_elsewhen: ["latency"],
+    slow_wherever_it_was_measured: ["latency", "frame_to_request", "samples"],
     slow_to_ask: ["frame_to_request"],
     silent: ["reports"],
 }
@@ -325,6 +346,27 @@ def test_each_flaw_fails_the_claim_it_belongs_to(
 ) -> None:
     flaw(run)
     assert run.judged() == failed
+
+
+def test_what_a_slowed_processor_may_have_delayed_is_told_and_not_judged(run: Run) -> None:
+    box = run.city.hero.name
+    first = f"{box}/{first_of(run, box)[0] + 1}".encode()
+    for one in run.reports.values():
+        for row in one["entered"]:
+            row["entered_ns"] += 90 * MS * (row["event"] == first)
+    assert run.judged() == []
+    every = run.outcome.latency_ms
+    assert every is not None
+    assert every.max == 91
+    assert run.outcome.undisturbed.latency_ms == every
+    at_ns = next(row["sealed_ns"] for row in run.reports[box]["published"])
+    run.outcome, run.slowed = Outcome(), slowed_at(at_ns + 50 * MS)
+    assert run.judged() == []
+    assert run.outcome.latency_ms == every
+    undisturbed = run.outcome.undisturbed
+    assert undisturbed.latency_ms is not None
+    assert undisturbed.latency_ms.max == 1
+    assert 0 < run.outcome.samples - undisturbed.samples < 100
 
 
 def test_a_silent_box_is_named(run: Run) -> None:
