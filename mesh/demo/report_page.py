@@ -203,13 +203,16 @@ def _reaction(reaction: Result | None) -> Markup:
         title = "Deliveries by latency, published to handler entered"
         caption = element("figcaption", f"{title}; milliseconds, each class below its label.")
         parts.append(element("figure", latency_histogram(bins, title=title), caption))
+    undisturbed = _mapping(reaction.get("undisturbed")) or {}
     spreads = {
         "published to handler": reaction.get("latency_ms"),
+        "published to handler, undisturbed": undisturbed.get("latency_ms"),
         "frame to request": reaction.get("frame_to_request_ms"),
+        "frame to request, undisturbed": undisturbed.get("frame_to_request_ms"),
         **(_mapping(reaction.get("stages_ms")) or {}),
     }
     parts.append(_spreads(spreads))
-    told = {"latency_bins", "latency_ms", "frame_to_request_ms", "stages_ms"}
+    told = {"latency_bins", "latency_ms", "frame_to_request_ms", "stages_ms", "undisturbed"}
     return join((*parts, facts({key: reaction[key] for key in reaction if key not in told})))
 
 

@@ -51,6 +51,7 @@ def full_result() -> dict[str, Any]:
         "reaction": {
             "events": 61, "reactions": 170, "missed_detections": ["north/box-3 frames 1-9"],
             "latency_ms": spread, "frame_to_request_ms": None, "stages_ms": {"sent": spread},
+            "undisturbed": {"samples": 950, "latency_ms": {**spread, "p99": 7.25}},
             "latency_bins": [{"below_ms": 5.0, "count": 901}, {"below_ms": None, "count": 77}],
         },
         "partition": {"skipped": False, "why": "", "cut_s": 12.5, "heal_to_agree_s": None,
@@ -80,7 +81,8 @@ def test_the_page_tells_every_act() -> None:
         "on partition hold; went on 4; heal to complete s 5.5 s",
     ):  # fmt: skip
         assert told in page.said, told
-    assert page.count("rect", "bar") == 2 + 2 + 2  # stages, classes of latency, medians
+    assert "published to handler, undisturbed 3.25 7.25" in page.said
+    assert page.count("rect", "bar") == 2 + 2 + 3  # stages, classes of latency, medians
 
 
 def test_an_act_that_was_not_played_is_said_to_be_absent() -> None:
