@@ -59,6 +59,9 @@ FACES = (
 )
 """Tests of what is not pure, and whole fleets: no floor's coverage hangs on them."""
 
+LIVE = ("tests/contract", "tests/docs/test_readme_live.py", "tests/live", "tests/netns")
+"""Where tests marked `live` are; what opens sockets is slow to import, so only they collect it."""
+
 IMPURE = ("identity/keystore.py", "crdt/store.py", "crdt/projection.py")
 
 
@@ -88,6 +91,11 @@ def problems_of(name: str, status: int, counts: Mapping[str, int]) -> list[str]:
     if counts["tests"] == counts["skipped"]:
         return [f"no test ran in the {name} pass"]
     return [f"tests failed in the {name} pass"] if status else []
+
+
+def ignored(*paths: str) -> list[str]:
+    """Return the options that keep pytest away from files and folders."""
+    return [f"--ignore={path}" for path in paths]
 
 
 def measure_floors() -> list[str]:
@@ -132,9 +140,9 @@ def main() -> int:
     shared = ("-n", str(WAITING), "--dist", "loadfile")
     thinking = ("-n", str(PROCESSES), "-m", "not live")
     passes = [
-        run_pytest("thinking", *thinking, *(f"--ignore={path}" for path in FACES), measured=True),
-        run_pytest("faces", *thinking, *FACES, measured=False),
-        run_pytest("live", *shared, "-m", "live", measured=False),
+        run_pytest("thinking", *thinking, *ignored(*FACES, *LIVE), measured=True),
+        run_pytest("faces", *thinking, *FACES, *ignored(*LIVE), measured=False),
+        run_pytest("live", *shared, "-m", "live", *LIVE, measured=False),
     ]
     counts = {outcome: sum(each[outcome] for each, _ in passes) for outcome in passes[0][0]}
     failed = counts["failures"] + counts["errors"]
