@@ -17,10 +17,11 @@ import json
 import math
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from mesh.testing.checkers.registry import CHECKERS
 from mesh.testing.scenario import Scenario, parse_scenario
-from mesh.testing.town import banks
+from mesh.testing.town import banks, replaced
 
 __all__ = ["DEEDS", "FAULTS", "Nemesis", "chaos", "chaos_text", "drawn_text", "swarm"]
 
@@ -44,7 +45,7 @@ WELL = {"latency_ms": 5, "jitter_ms": 1, "loss": 0, "duplication": 0, "reorderin
 LIES = ("forge", "replay", "back_date", "equivocate", "withhold", "eclipse")
 """How boxes lie. Not by a flood, which makes a run forty times longer and is in the library."""
 
-Mapped = Mapping[str, object]
+Mapped = Mapping[str, Any]
 
 
 class Nemesis:
@@ -67,6 +68,7 @@ class Nemesis:
         self.boxes = [name for bank in banks(nodes).values() for name in bank]
         self._people = ["centre", "north/steward", "south/steward"]
         self._events: list[tuple[float, int, Mapped]] = []
+        self._mended: dict[int, Sequence[str]] = {}
         self._taken: list[tuple[str, float, float]] = []
         self._numbers = 0
 
@@ -111,16 +113,29 @@ class Nemesis:
         """Put a step at a time."""
         self._events.append((at_s, len(self._events), step))
 
+    def mends(self, at_s: float, verb: str, names: Sequence[str], **deed: object) -> None:
+        """Put a step at a time about the machines that hold these names now.
+
+        Who of them is replaced by then is known only once everything is laid out; a machine that
+        was is called otherwise, and is mended too.
+        """
+        self._mended[len(self._events)] = names
+        self.happens(at_s, **{verb: deed})
+
     def steps(self) -> list[Mapped]:
         """Return the steps, with the time that passes between two of them as steps too."""
         out: list[Mapped] = []
         now_ms = 0
-        for at_s, _, step in sorted(self._events):
+        gone: set[str] = set()
+        for at_s, order, step in sorted(self._events, key=lambda event: event[:2]):
             passed_ms = round(at_s * 1000) - now_ms
             if passed_ms > 0:
                 out.append({"run": f"{passed_ms}ms"})
                 now_ms += passed_ms
-            out.append(step)
+            gone |= {deed["name"] for verb, deed in step.items() if verb == "swap_hardware"}
+            who = [replaced(name, 1) for name in self._mended.get(order, ()) if name in gone]
+            who = [*self._mended.get(order, ()), *who]
+            out.append({verb: {"who": who, **deed} for verb, deed in step.items()} if who else step)
         return [*out, {"run": f"{QUIET_S}s"}, {"settle": "2m"}]
 
 
@@ -203,21 +218,21 @@ def _old_disk(nemesis: Nemesis, from_s: float, to_s: float) -> None:
 def _full_disk(nemesis: Nemesis, from_s: float, to_s: float) -> None:
     names = nemesis.some(nemesis.anybody())[:3]
     nemesis.happens(from_s, disk={"who": names, "full": True})
-    nemesis.happens(to_s, disk={"who": _kept(names), "full": False})
+    nemesis.mends(to_s, "disk", names, full=False)
 
 
 def _slow_disk(nemesis: Nemesis, from_s: float, to_s: float) -> None:
     names = nemesis.some(nemesis.anybody())
     took_ms = nemesis.rng.choice([50, 400, 3_000])
     nemesis.happens(from_s, disk={"who": names, "sync_ms": took_ms})
-    nemesis.happens(to_s, disk={"who": _kept(names), "sync_ms": 2})
+    nemesis.mends(to_s, "disk", names, sync_ms=2)
 
 
 def _slow_box(nemesis: Nemesis, from_s: float, to_s: float) -> None:
     names = nemesis.some(nemesis.anybody())[:2]
     factor = nemesis.rng.choice([5, 20, 100])
     nemesis.happens(from_s, slow={"who": names, "factor": factor})
-    nemesis.happens(to_s, slow={"who": _kept(names), "factor": 1})
+    nemesis.mends(to_s, "slow", names, factor=1)
 
 
 def _wrong_clock(nemesis: Nemesis, from_s: float, to_s: float) -> None:
@@ -234,7 +249,7 @@ def _drift(nemesis: Nemesis, from_s: float, to_s: float) -> None:
     name = nemesis.rng.choice(nemesis.anybody())
     ppm = nemesis.rng.choice([-300, -50, 50, 300])
     nemesis.happens(from_s, clock={"who": name, "drift_ppm": ppm})
-    nemesis.happens(to_s, clock={"who": _kept([name]), "drift_ppm": 0})
+    nemesis.mends(to_s, "clock", [name], drift_ppm=0)
 
 
 def _liar(nemesis: Nemesis, from_s: float, _to_s: float) -> None:
@@ -242,11 +257,6 @@ def _liar(nemesis: Nemesis, from_s: float, _to_s: float) -> None:
     if name is not None:
         behaviour = nemesis.rng.choice(LIES)
         nemesis.happens(from_s, turn={"name": name, "behaviour": behaviour})
-
-
-def _kept(names: Sequence[str]) -> list[str]:
-    """Return what names these boxes, also where their hardware was replaced and called "(old)"."""
-    return [f"{name}*" for name in names]
 
 
 # -------------------------------------------------------------------------------------- the deeds

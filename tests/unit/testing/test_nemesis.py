@@ -12,10 +12,13 @@ from mesh.mind.syncing import Syncing
 from mesh.testing.nemesis import DEEDS, FAULTS, chaos, drawn_text, swarm
 from mesh.testing.runner import run_scenario
 from mesh.testing.scenario import Scenario
+from mesh.testing.scenario_deeds import select
 from mesh.testing.strategies import faults, scenarios, topologies, workloads
+from mesh.testing.town import banks, held_by, replaced
 
 SEEDS = st.integers(0, (1 << 32) - 1)
 KINDS = (*FAULTS, *DEEDS)
+PEOPLE = ("centre", "north/steward", "south/steward")
 
 
 def listed(who: object) -> list[str]:
@@ -23,7 +26,7 @@ def listed(who: object) -> list[str]:
 
 
 def bare(who: list[str]) -> list[str]:
-    return [name.removesuffix("*") for name in who]
+    return sorted({held_by(name) for name in who})
 
 
 def unmended(scenario: Scenario) -> Counter[str]:
@@ -45,6 +48,36 @@ def unmended(scenario: Scenario) -> Counter[str]:
         elif step.verb == "disk" and deed.full is not None:
             broken.update({f"disk of {name}": 1 if deed.full else -1 for name in bare(deed.who)})
     return +broken + -broken
+
+
+FAULTY = ("full disks", "slow disks", "slow boxes", "drifting clocks", "swaps")
+WELL = {
+    "disk": lambda deed: deed.full is False or deed.sync_ms == 2,
+    "slow": lambda deed: deed.factor == 1,
+    "clock": lambda deed: deed.drift_ppm == 0,
+}
+
+
+@given(SEEDS)
+def test_what_is_mended_are_the_machines_that_broke_and_no_others(seed: int):
+    """With more than ten boxes one name begins with another: box-1 and box-10."""
+    names = [*PEOPLE, *(name for bank in banks(25).values() for name in bank)]
+    machines = {name: (name, 1) for name in names}
+    broken: list[tuple[str, set[tuple[str, int]]]] = []
+    for step in chaos(nodes=25, hours=0.5, seed=seed, kinds=FAULTY).steps:
+        deed = step.deed
+        if step.verb == "swap_hardware":
+            machines[replaced(deed.name, 1)] = machines[deed.name]
+            machines[deed.name] = (deed.name, 2)
+        elif step.verb in WELL:
+            meant = {machines[name] for name in select(deed.who, machines)}
+            if not WELL[step.verb](deed):
+                broken.append((step.verb, meant))
+                continue
+            assert any(
+                verb == step.verb and those <= meant and dict(those).keys() == dict(meant).keys()
+                for verb, those in broken
+            ), deed
 
 
 def lasts_s(scenario: Scenario) -> float:
