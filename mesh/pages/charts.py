@@ -6,17 +6,40 @@ pointer shows and a screen reader reads.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from mesh.pages.markup import Markup, element, join
 
-__all__ = ["WIDTH", "figure", "latency_histogram", "short", "spread_bar", "stage_timeline"]
+__all__ = [
+    "WIDTH", "Row", "figure", "latency_histogram", "short", "spread_bar", "stage_timeline",
+    "timeline",
+]  # fmt: skip
 
 WIDTH = 640.0
 """Width of a figure, in its own units; the page scales it."""
 ROW = 34.0
 """Height of a stage in the timeline."""
+CHARACTER = 6.3
+"""Width of a character of words in a row, about."""
 BARS = 150.0
 """Height of the histogram's highest bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a timeline.
+
+    Attributes:
+        name: what stands left of it.
+        said: what is to be said of it, in it or beside it where there is room; its title too.
+        spans: from when to when it was so, seconds, ascending; none where it never was.
+        class_: of the bars.
+    """
+
+    name: str
+    said: str
+    spans: Sequence[tuple[float, float]] = ()
+    class_: str = "bar"
 
 
 def stage_timeline(stages: Sequence[tuple[str, str, float | None]], end_s: float) -> Markup:
@@ -29,30 +52,71 @@ def stage_timeline(stages: Sequence[tuple[str, str, float | None]], end_s: float
     """
     opened = [at for _, _, at in stages if at is not None]
     end_s = max([end_s, *(at * 1.15 for at in opened), 1.0])
-    left, inner = 70.0, WIDTH - 70.0 - 12.0
-    height = ROW * len(stages) + 34
-    rows: list[Markup] = []
-    for number, (name, said, at) in enumerate(stages):
+    rows = [
+        Row(name, said, () if at is None else ((max(at, 0.0), end_s),)) for name, said, at in stages
+    ]
+    return timeline(rows, end_s, title="When each stage of the rollout opened")
+
+
+def timeline(
+    rows: Sequence[Row],
+    end_s: float,
+    *,
+    title: str,
+    left: float = 70.0,
+    shades: Sequence[tuple[str, float, float]] = (),
+) -> Markup:
+    """Draw what was so from when to when, row by row.
+
+    Args:
+        rows: from above.
+        end_s: where time ends, seconds; it begins at 0.
+        title: what is drawn.
+        left: width of the names.
+        shades: what is shaded behind all rows: its name, from when to when.
+    """
+    inner = WIDTH - left - 12.0
+    scale = inner / (end_s or 1.0)
+    base = 6 + ROW * len(rows)
+    parts: list[Markup] = []
+    for name, from_s, to_s in shades:
+        told = element("title", f"{name} from {from_s:.1f} to {to_s:.1f} s")
+        shade = element("rect", x=short(left + from_s * scale), y=2, height=short(base - 2),
+                        width=short(max((to_s - from_s) * scale, 1)), class_="band")  # fmt: skip
+        parts.append(element("g", told, shade))
+    for number, row in enumerate(rows):
         y = 6 + ROW * number
-        rows.append(element("text", name, x=left - 10, y=short(y + 19), class_="axis end"))
-        if at is None:
-            rows.append(element("text", said, x=left + 6, y=short(y + 19), class_="axis never"))
-            continue
-        x = left + max(at, 0.0) / end_s * inner
-        over = x > left + inner * 0.55  # too little of the bar is left for words
-        rows += [
-            element("rect", x=short(x), y=short(y), width=short(max(left + inner - x, 1)),
-                    height=ROW - 8, rx=3, class_="bar"),
-            element("text", said, x=short(x - 6 if over else x + 8), y=short(y + 18),
-                    class_="axis end" if over else "axis in"),
+        parts.append(element("text", row.name, x=left - 10, y=short(y + 19), class_="axis end"))
+        bars = [(left + from_s * scale, left + to_s * scale) for from_s, to_s in row.spans]
+        parts += [
+            element("g", element("title", f"{row.name}: {row.said}"),
+                    element("rect", x=short(x1), y=short(y), width=short(max(x2 - x1, 1)),
+                            height=ROW - 8, rx=3, class_=row.class_))
+            for x1, x2 in bars
         ]  # fmt: skip
-    base = 6 + ROW * len(stages)
-    rows.append(element("line", x1=left, y1=base, x2=left + inner, y2=base, class_="rule"))
+        parts.append(_words(row, bars, y, (left, left + inner)))
+    parts.append(element("line", x1=left, y1=base, x2=left + inner, y2=base, class_="rule"))
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         place = "axis start" if share == 0 else "axis end" if share == 1 else "axis middle"
         x = short(left + share * inner)
-        rows.append(element("text", f"{share * end_s:.0f} s", x=x, y=base + 18, class_=place))
-    return figure(height, "When each stage of the rollout opened", *rows)
+        parts.append(element("text", f"{share * end_s:.0f} s", x=x, y=base + 18, class_=place))
+    return figure(base + 28, title, *parts)
+
+
+def _words(
+    row: Row, bars: Sequence[tuple[float, float]], y: float, edges: tuple[float, float]
+) -> Markup:
+    """Write what is said of a row: in its longest bar, behind the last, or before the first."""
+    left, right = edges
+    at, width = short(y + 18), CHARACTER * len(row.said)
+    if not bars:
+        return element("text", row.said, x=short(left + 6), y=at, class_="axis never")
+    x1, x2 = max(bars, key=lambda bar: bar[1] - bar[0])
+    if width < x2 - x1 - 8 or (len(bars) == 1 and x2 - x1 >= (right - left) * 0.45):
+        return element("text", row.said, x=short(x1 + 8), y=at, class_="axis in")
+    if width < right - bars[-1][1] - 6:
+        return element("text", row.said, x=short(bars[-1][1] + 6), y=at, class_="axis")
+    return element("text", row.said, x=short(bars[0][0] - 6), y=at, class_="axis end")
 
 
 def latency_histogram(bins: Sequence[tuple[str, int]], *, title: str) -> Markup:

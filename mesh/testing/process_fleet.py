@@ -21,6 +21,7 @@ from mesh.testing.network import LinkModel, Network
 from mesh.testing.packets import side_key
 from mesh.testing.scenario import FleetPlan
 from mesh.testing.scenario_deeds import ScenarioError
+from mesh.testing.sight_rollouts import Standing
 from mesh.testing.slices import Slices
 from mesh.testing.switch import Switch, run_switch
 from mesh.testing.town_files import PEOPLE, Resident, found_box, found_town
@@ -94,6 +95,10 @@ class BoxProcess:
     def entries(self) -> Iterator[Entry]:
         """Every entry that it keeps."""
         return iter(self._held.values())
+
+    def rollouts(self) -> Iterator[Standing]:
+        """No rollout is played on wires."""
+        return iter(())
 
     def take_heard(self) -> list[Heard]:
         """Return what its application heard since this was asked last."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from crdt.entry import Lane
+from mesh.testing.recording_rollouts import RolloutRecording
 from mesh.testing.scenario import Scenario
 from mesh.testing.scenario_steps import Step
 from mesh.testing.sight import BoxSight, Fact, Sight
@@ -76,6 +77,7 @@ class Recording:
         latencies: how many fell into each class of latency; the last has no bound.
         spreads: facts on their way.
         steps: what was done, as far as the run came.
+        rollouts: what became of those.
         end_s: when it ended.
     """
 
@@ -89,6 +91,7 @@ class Recording:
         self.slowest_ms = 0.0
         self.spreads: list[Spread] = []
         self.steps: list[Timed] = []
+        self.rollouts = RolloutRecording()
         self.end_s = 0.0
         self._views: dict[bytes, int] = {}
         self._a_second: Counter[int] = Counter()
@@ -111,6 +114,7 @@ class Recording:
             self._line(box, sight.now_s)
         self._hear(sight)
         self._follow(sight)
+        self.rollouts.watch(sight)
 
     def _line(self, box: BoxSight, now_s: float) -> None:
         view = None

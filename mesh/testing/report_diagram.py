@@ -13,7 +13,10 @@ from mesh.pages.markup import Markup, element, join
 from mesh.testing.recording import Heard, Recording, Span
 from mesh.testing.report_bands import Band, bands
 
-__all__ = ["DIAGRAM_STYLE", "LEFT", "Window", "agreement_curve", "space_time"]
+__all__ = [
+    "APART", "COLOURS", "DIAGRAM_STYLE", "FOOT", "LEFT", "ROW", "TOP", "Window", "agreement_curve",
+    "axis", "shades", "space_time",
+]  # fmt: skip
 
 LEFT = 108.0
 """Where time begins: what is left of it are names."""
@@ -100,13 +103,13 @@ def space_time(recording: Recording, window: Window) -> Markup:
     bottom = TOP + ROW * len(window.names)
     lines = recording.members()
     parts = [
-        *_bands(bands(recording), window),
+        *shades(bands(recording), window),
         *_steps(recording, window, bottom),
         *(_line(name, lines[name], window) for name in window.names),
         *_facts(recording, window),
         *(_events(recording.heard, window) if window.events else ()),
         *_broken(window, bottom),
-        _axis(window, bottom),
+        axis(window, bottom),
     ]
     title = f"{recording.scenario.name} from {window.from_s:.1f} to {window.to_s:.1f} s"
     return figure(bottom + FOOT, title, *parts)
@@ -141,7 +144,7 @@ def agreement_curve(recording: Recording, window: Window) -> Markup:
     ]  # fmt: skip
     curve = element("polyline", points=" ".join(points), class_="stairs")
     return figure(base + FOOT, "How many views there were", *shade, *marks, curve,
-                  _axis(window, base))  # fmt: skip
+                  axis(window, base))  # fmt: skip
 
 
 # -------------------------------------------------------------------------------------- parts
@@ -167,7 +170,7 @@ def _line(name: str, spans: Sequence[Span], window: Window) -> Markup:
     return join((label, *parts))
 
 
-def _bands(found: Sequence[Band], window: Window) -> list[Markup]:
+def shades(found: Sequence[Band], window: Window) -> list[Markup]:
     """Shade who was cut off; lines beside each other have one shade, and the first the label."""
     parts: list[Markup] = []
     labelled = -APART
@@ -276,7 +279,8 @@ def _broken(window: Window, bottom: float) -> list[Markup]:
     return parts
 
 
-def _axis(window: Window, bottom: float) -> Markup:
+def axis(window: Window, bottom: float) -> Markup:
+    """Draw the time below the lines."""
     length_s = window.to_s - window.from_s
     digits = 0 if length_s >= TICKS * 2 else 1 if length_s > 1 else 2
     parts = [element("line", x1=LEFT, y1=short(bottom), x2=WIDTH - RIGHT, y2=short(bottom),

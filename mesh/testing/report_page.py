@@ -12,6 +12,7 @@ from mesh.pages.markup import Markup, element, join
 from mesh.pages.parts import absent, facts, page, table
 from mesh.testing.recording import Recording
 from mesh.testing.report_diagram import DIAGRAM_STYLE, Window, agreement_curve, space_time
+from mesh.testing.report_rollouts import ROLLOUT_STYLE, rollout_figures
 from mesh.testing.runner import Finding, Result
 from mesh.testing.scenario_writing import scenario_text, step_text
 
@@ -29,6 +30,7 @@ CLASSES = {"held": "held", "broken": "failed", "vacuous": "vacuous"}
 
 STYLE = (
     DIAGRAM_STYLE
+    + ROLLOUT_STYLE
     + """
 .vacuous { color: var(--yellow); font-weight: 600; }
 h3 { font-size: 1rem; margin: 1.4rem 0 0.3rem; }
@@ -111,6 +113,7 @@ def _scenario(one: Played) -> Markup:
         _wrong(result),
         _invariants(result),
         _drawn(recording, broken),
+        rollout_figures(recording, _names(recording, broken[1].who if broken else "")),
         _titled("Latency", _latency(recording)),
         _titled("Facts on their way", _spreads(recording)),
         _steps(recording),

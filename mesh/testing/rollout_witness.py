@@ -6,18 +6,22 @@ written down, which is before anything is done upon it, and a slot whenever it s
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from typing import Literal
 
 from mesh.mind.conducting import Conducting
 from mesh.orchestration.goals import Goal
 from mesh.orchestration.memory import IntentMemory, Memory
+from mesh.orchestration.opening import is_cut
 from mesh.orchestration.rollouts import Rollout
-from mesh.testing.sight_rollouts import Move, Situation
+from mesh.testing.sight_rollouts import Move, Situation, Standing
 from mesh.testing.simulated_node import SimulatedNode
 
-__all__ = ["RolloutTally", "RolloutWitness"]
+__all__ = ["RolloutTally", "RolloutWitness", "standings"]
+
+PARTITIONED = "it counts itself partitioned"
+"""Why a rollout that holds opens nothing, where the view itself forbids nothing."""
 
 
 class RolloutWitness:
@@ -125,6 +129,21 @@ class RolloutTally:
                 counts["went_back" if move.artefact in ran else "swaps"] += 1
             if move.deed in ("has", "swapped"):
                 ran.add(move.artefact)
+
+
+def standings(conducting: Conducting, name: str) -> Iterator[Standing]:
+    """Yield how the rollouts over a box stand in its own view; nothing of who has no such slot."""
+    slots = conducting.conductor.memory.slots if conducting.conductor is not None else ()
+    for rollout in conducting.rollouts.by_id.values():
+        intent, cohort = rollout.intent, rollout.cohort
+        if intent.slot not in slots or (cohort is not None and name not in cohort.ranks):
+            continue
+        obstacle = rollout.obstacle or ""
+        holds = intent.on_partition == "hold" and not rollout.is_proven
+        if not obstacle and holds and is_cut(rollout, conducting.sight):
+            obstacle = PARTITIONED
+        is_over = rollout.dead is not None or bool(rollout.halts or rollout.superseded_by)
+        yield Standing(intent=intent, obstacle=obstacle, is_over=is_over)
 
 
 def _conducting(node: SimulatedNode) -> Conducting:

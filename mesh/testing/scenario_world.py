@@ -14,11 +14,12 @@ from mesh.choreography.reactions import Disc, Interest
 from mesh.mind.statistics import MindStatistics
 from mesh.testing.fleet import Fleet, FleetBox, NearMiss
 from mesh.testing.reckoning import Reckoning
-from mesh.testing.rollout_witness import RolloutTally, RolloutWitness
+from mesh.testing.rollout_witness import RolloutTally, RolloutWitness, standings
 from mesh.testing.scenario import FleetPlan
 from mesh.testing.scenario_deeds import Deeds
 from mesh.testing.scenario_steps import Step
 from mesh.testing.sight import Delivered, Sight
+from mesh.testing.sight_rollouts import Standing
 from mesh.testing.simulated_node import SimulatedNode
 from mesh.testing.town import MODEL
 from mesh.units import SECOND
@@ -87,6 +88,9 @@ class _Box:
 
     def entries(self) -> Iterator[Entry]:
         return self._box.mind.replica.entries()
+
+    def rollouts(self) -> Iterator[Standing]:
+        return standings(self._box.mind.conducting, self._box.name)
 
 
 class SimulatedWorld:

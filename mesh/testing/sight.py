@@ -13,7 +13,7 @@ from crdt.standing import Authority
 from mesh.choreography.event import SealedEvent
 from mesh.choreography.reactions import RequestDecision
 from mesh.mind.statistics import MindStatistics
-from mesh.testing.sight_rollouts import Move
+from mesh.testing.sight_rollouts import Move, Standing
 
 __all__ = ["BoxSight", "Delivered", "Fact", "Sight", "Spoken", "agreement", "differences"]
 
@@ -58,6 +58,10 @@ class BoxSight(Protocol):
 
     def entries(self) -> Iterator[Entry]:
         """Every entry that it keeps."""
+        ...
+
+    def rollouts(self) -> Iterator[Standing]:
+        """How the rollouts over it stand in its view."""
         ...
 
 

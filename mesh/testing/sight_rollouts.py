@@ -10,7 +10,7 @@ from typing import Literal
 
 from mesh.orchestration.intent import Intent
 
-__all__ = ["Move", "Situation"]
+__all__ = ["Move", "Situation", "Standing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,3 +64,18 @@ class Move:
     is_approved: bool = False
     is_withdrawn: bool = False
     is_genuine: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a rollout stands in the view of one box, now.
+
+    Attributes:
+        intent: what was signed.
+        obstacle: why nothing may open or start there, for people; empty where it may.
+        is_over: whether that is for good, or until a resume: it was halted, ended or superseded.
+    """
+
+    intent: Intent
+    obstacle: str
+    is_over: bool

@@ -46,6 +46,9 @@ class Box:
     def entries(self):
         return iter(self.held)
 
+    def rollouts(self):
+        return iter(())
+
 
 def sight(now_s: float, boxes: Sequence[Box], step: str = "") -> Sight:
     return Sight(
