@@ -14,6 +14,7 @@ who it says is given by construction.
 import logging
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 import trio
 
@@ -32,11 +33,35 @@ from mesh.net.memory_streams import Latency, Link, MemoryStream
 from mesh.net.peer_events import PeerEvents
 from mesh.net.streams import NetworkStatistics, PeerConnected, PeerEvent, StreamHandler
 
-__all__ = ["MemoryFabric"]
+__all__ = ["MemoryFabric", "Ways"]
 
 _logger = logging.getLogger("mesh.net")
 
 _FIRST_FREE_PORT = 40_000
+
+
+class Ways(Protocol):
+    """Who reaches whom, by public keys."""
+
+    def is_whole(self, a: bytes, b: bytes) -> bool:
+        """Whether bytes get through both ways."""
+        ...
+
+    def may_dial(self, caller: bytes, called: bytes) -> bool:
+        """Whether a dial gets to its end."""
+        ...
+
+
+class _Open:
+    """Ways without an obstacle."""
+
+    def is_whole(self, a: bytes, b: bytes) -> bool:
+        del a, b
+        return True
+
+    def may_dial(self, caller: bytes, called: bytes) -> bool:
+        del caller, called
+        return True
 
 
 class _Network:
@@ -46,6 +71,7 @@ class _Network:
         self.links: dict[bytes, Link] = {}
         self.handlers: dict[str, StreamHandler] = {}
         self.listening: list[str] = []
+        self.is_open = True
         self._fabric = fabric
         self._peer_events = PeerEvents()
         self._dials = 0
@@ -73,16 +99,18 @@ class _Network:
 
     async def _dial(self, addresses: tuple[str, ...], peer: bytes) -> None:
         wanted = [_location(address) for address in addresses]
-        listener = self._fabric.find(peer, wanted)
-        if self._fabric.is_blocked(self.public, peer, silently=True):
-            await trio.sleep(DIAL_TIMEOUT_S)
+        fabric = self._fabric
+        if fabric.may_dial(self.public, peer):
+            await trio.sleep(fabric.latency_s(self.public, peer))
+            listener = fabric.find(peer, wanted)
+            await trio.sleep(fabric.latency_s(peer, self.public))
         else:
-            await trio.sleep(
-                self._fabric.latency_s(self.public, peer)
-                + self._fabric.latency_s(peer, self.public)
-            )
-        if listener is None or self._fabric.is_blocked(self.public, peer):
+            await trio.sleep(DIAL_TIMEOUT_S)
+            listener = fabric.find(peer, wanted) if fabric.may_dial(self.public, peer) else None
+        if listener is None or not listener.is_open or fabric.is_blocked(self.public, peer):
             raise DialError(f"cannot connect to {peer_id(peer)}: no answer at {list(addresses)}")
+        if not self.is_open:
+            raise DialError(f"cannot connect to {peer_id(peer)}: this network was closed meanwhile")
         if peer not in self.links:
             link = Link(self._fabric.latency_s, self, listener)
             self.gained(link, listener, outbound=True)
@@ -149,6 +177,7 @@ class _Network:
         )
 
     def close(self) -> None:
+        self.is_open = False
         for link in list(self.links.values()):
             link.cut()
         self._peer_events.close()
@@ -162,10 +191,15 @@ class MemoryFabric:
 
     Args:
         latency_s: Seconds from the first public key to the second.
+        ways: Who reaches whom; everybody everybody unless given. What it blocks, it blocks
+            silently.
     """
 
-    def __init__(self, latency_s: Latency = lambda _from, _to: 0.0) -> None:
+    def __init__(
+        self, latency_s: Latency = lambda _from, _to: 0.0, ways: Ways | None = None
+    ) -> None:
         self.latency_s = latency_s
+        self._ways = ways or _Open()
         self._networks: dict[bytes, _Network] = {}
         self._listeners: dict[tuple[str, int], _Network] = {}
         self._blocks: list[tuple[frozenset[bytes], frozenset[bytes], bool]] = []
@@ -202,29 +236,43 @@ class MemoryFabric:
             silent: Whether bytes just vanish; otherwise connections are reset at once.
         """
         self._blocks.append((frozenset(left), frozenset(right), silent))
-        for near in list(self._networks.values()):
-            for far, link in list(near.links.items()):
-                if self.is_blocked(near.public, far, silently=True):
-                    if not link.is_silent:
-                        link.set_silent(silent=True)
-                        near.nursery.start_soon(link.give_up_if_silent)
-                elif self.is_blocked(near.public, far):
-                    link.cut()
+        self.ways_changed()
 
     def heal(self) -> None:
         """Lets everybody reach everybody again."""
         self._blocks.clear()
-        for network in self._networks.values():
-            for link in network.links.values():
-                link.set_silent(silent=False)
+        self.ways_changed()
+
+    def unplug(self, public: bytes) -> None:
+        """Ends a network under whoever runs on it, as the end of a process does."""
+        if public in self._networks:
+            self._remove(self._networks[public])
+
+    def ways_changed(self) -> None:
+        """Has each link be as the partitions and the ways are now; call it when ways change."""
+        for near in list(self._networks.values()):
+            for far, link in list(near.links.items()):
+                silent = self.is_blocked(near.public, far, silently=True)
+                if silent and not link.is_silent:
+                    link.set_silent(silent=True)
+                    near.nursery.start_soon(link.give_up_if_silent)
+                elif link.is_silent and not silent:
+                    link.set_silent(silent=False)
+                if not silent and self.is_blocked(near.public, far):
+                    link.cut()
 
     def is_blocked(self, near: bytes, far: bytes, *, silently: bool = False) -> bool:
         """Whether two networks are kept apart; with `silently`, only if without a word."""
-        return any(
+        return not self._ways.is_whole(near, far) or any(
             ((near in left and far in right) or (far in left and near in right))
             and (silent or not silently)
             for left, right, silent in self._blocks
         )
+
+    def may_dial(self, caller: bytes, called: bytes) -> bool:
+        """Whether a dial is not just swallowed on its way."""
+        swallowed = self.is_blocked(caller, called, silently=True)
+        return not swallowed and self._ways.may_dial(caller, called)
 
     def find(self, peer: bytes, locations: list[tuple[str, int]]) -> _Network | None:
         """Returns the network of `peer` if it listens at one of the locations."""
@@ -247,7 +295,8 @@ class MemoryFabric:
 
     def _remove(self, network: _Network) -> None:
         network.close()
-        self._networks.pop(network.public, None)
+        if self._networks.get(network.public) is network:
+            del self._networks[network.public]
         self._listeners = {
             location: other for location, other in self._listeners.items() if other is not network
         }

@@ -201,6 +201,7 @@ class Link:
 
     def __init__(self, latency_s: Latency, dialler: "LinkEnd", listener: "LinkEnd") -> None:
         self.is_silent = False
+        self._silences = 0
         self._latency_s = latency_s
         self._ends = dialler, listener
         # Weakly, so that a stream which both ends have let go of is gone.
@@ -221,13 +222,15 @@ class Link:
     def set_silent(self, *, silent: bool) -> None:
         """Stops everything under way without a word, or lets it go on."""
         self.is_silent = silent
+        self._silences += silent
         for pipe in list(self._pipes):
             pipe.wake()
 
     async def give_up_if_silent(self) -> None:
-        """Cuts the link if it is still silent when a keepalive would have noticed."""
+        """Cuts the link if it is silent all the time until a keepalive would have noticed."""
+        silence = self._silences
         await trio.sleep(VANISHED_AFTER_S)
-        if self.is_silent:
+        if self.is_silent and self._silences == silence:
             self.cut()
 
     def cut(self) -> None:
