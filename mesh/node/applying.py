@@ -6,6 +6,7 @@ its slot, if this node has one, and waits for it otherwise. What runs, ran befor
 pinned, so that making room never removes it.
 """
 
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -49,20 +50,25 @@ class Applying:
     Args:
         folder: of nobody else; artefacts and slots lie below it.
         rng: source of every random choice.
+        now_ns: the clock, nanoseconds.
     """
 
     _conducting: Conducting
     _tell: Tell
     _nursery: trio.Nursery
 
-    def __init__(self, folder: Path, rng: "Random") -> None:
+    def __init__(
+        self, folder: Path, rng: "Random", *, now_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
         self._folder = folder
+        self._now_ns = now_ns
         self.store = BlobStore(artefacts_in(folder))
         self.blobs = BlobShell(
             Exchange(ExchangeLimits(), rng),
             self.store,
             outcome=self._outcome,
             penalise=self._penalise,
+            now_ns=now_ns,
         )
         self.penalties = 0
         self._goals: dict[str, Goal] = {}
@@ -192,6 +198,7 @@ class Applying:
             factory=factory,
             fetch=self._load,
             answer=self._answer,
+            now_ns=self._now_ns,
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(slot.run)

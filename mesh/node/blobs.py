@@ -84,6 +84,7 @@ class BlobShell:
         store: keeps the artefacts.
         outcome: called with what became of a wanted artefact, and when a complete one is lost.
         penalise: called with a peer and what it sent that no honest peer sends.
+        now_ns: the clock, nanoseconds.
     """
 
     network: Network
@@ -96,7 +97,9 @@ class BlobShell:
         *,
         outcome: Callable[[Outcome], None],
         penalise: Callable[[bytes, str], None],
+        now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
+        self._now_ns = now_ns
         self.exchange = exchange
         self._store = store
         self._outcome = outcome
@@ -107,7 +110,7 @@ class BlobShell:
         self._inbound: dict[bytes, trio.CancelScope] = {}
         self._disk: list[_Disk] = []
         self._disk_wake = trio.Event()
-        self._alarm = Alarm()
+        self._alarm = Alarm(now_ns=now_ns)
 
     def handlers(self) -> Mapping[str, StreamHandler]:
         """Return what serves inbound streams, by protocol."""
@@ -128,7 +131,7 @@ class BlobShell:
             nursery.start_soon(self._work)
             nursery.start_soon(self._alarm.run, self._tick)
             for reference, leaves in complete[:SERVED_AT_START_MAX]:
-                self._perform(self.exchange.have(reference, leaves, time.monotonic_ns()))
+                self._perform(self.exchange.have(reference, leaves, self._now_ns()))
             task_status.started()
             await trio.sleep_forever()
 
@@ -140,7 +143,7 @@ class BlobShell:
         Raises:
             TooManyBlobsError: too many are held or wanted; forget one.
         """
-        self._perform(self.exchange.want(reference, time.monotonic_ns()))
+        self._perform(self.exchange.want(reference, self._now_ns()))
 
     def have(self, reference: Reference, leaves: bytes) -> None:
         """Serve an artefact that was just put into the store.
@@ -150,17 +153,17 @@ class BlobShell:
             InvalidReferenceError: the leaves are not its.
         """
         self.tell_removed()
-        self._perform(self.exchange.have(reference, leaves, time.monotonic_ns()))
+        self._perform(self.exchange.have(reference, leaves, self._now_ns()))
 
     def forget(self, digest: bytes) -> None:
         """Neither fetch nor serve an artefact any more."""
         self._store.release(digest)
-        self._perform(self.exchange.forget(digest, time.monotonic_ns()))
+        self._perform(self.exchange.forget(digest, self._now_ns()))
 
     def tell_removed(self) -> None:
         """Tell the exchange what the store removed: it serves it no more, and may want it again."""
         for reference, reason in self._store.removed():
-            self._perform(self.exchange.removed(reference, reason, time.monotonic_ns()))
+            self._perform(self.exchange.removed(reference, reason, self._now_ns()))
 
     def admit(self, peer: bytes) -> None:
         """A linked peer is a member: exchange with it. Known already: nothing happens."""
@@ -216,7 +219,7 @@ class BlobShell:
         peer, link = stream.peer, _Link()
         self._unlink(peer, self._links.get(peer))
         self._links[peer] = link
-        self._perform(self.exchange.peer_added(peer, time.monotonic_ns()))
+        self._perform(self.exchange.peer_added(peer, self._now_ns()))
         try:
             with link.scope:
                 async with trio.open_nursery() as nursery:
@@ -233,7 +236,7 @@ class BlobShell:
         if link is not None and self._links.get(peer) is link:
             del self._links[peer]
             link.scope.cancel()
-            self._perform(self.exchange.peer_removed(peer, time.monotonic_ns()))
+            self._perform(self.exchange.peer_removed(peer, self._now_ns()))
 
     async def _read(self, stream: Stream) -> None:
         reader = FrameReader(BLOB_FRAME_SIZE_MAX)
@@ -245,7 +248,7 @@ class BlobShell:
                     self._penalise(stream.peer, str(error))
                     return
                 for frame in frames:
-                    self._perform(self.exchange.receive(stream.peer, frame, time.monotonic_ns()))
+                    self._perform(self.exchange.receive(stream.peer, frame, self._now_ns()))
                 await trio.lowlevel.checkpoint()
 
     async def _write(self, link: _Link, stream: Stream) -> None:
@@ -264,7 +267,7 @@ class BlobShell:
                     link.size -= size
                     for send in batch:
                         if send.ticket:
-                            self._perform(self.exchange.sent(send.ticket, time.monotonic_ns()))
+                            self._perform(self.exchange.sent(send.ticket, self._now_ns()))
                 link.wake = trio.Event()
                 await link.wake.wait()
         link.scope.cancel()
@@ -298,7 +301,7 @@ class BlobShell:
             link.scope.cancel()
 
     def _tick(self) -> None:
-        self._perform(self.exchange.tick(time.monotonic_ns()))
+        self._perform(self.exchange.tick(self._now_ns()))
 
     # --------------------------------------------------------------------------------- disk
 
@@ -311,7 +314,7 @@ class BlobShell:
             answers = await trio.to_thread.run_sync(self._work_through, waiting)
             self.tell_removed()
             for answer in answers:
-                self._perform(answer(time.monotonic_ns()))
+                self._perform(answer(self._now_ns()))
 
     def _work_through(self, waiting: list[_Disk]) -> list[_Answer]:
         return [self._do(effect) for effect in waiting]
@@ -345,10 +348,10 @@ class BlobShell:
         try:
             if isinstance(effect, Resume):
                 found = await trio.to_thread.run_sync(self._store.found, effect.reference)
-                effects = exchange.resumed(ticket, found, time.monotonic_ns())
+                effects = exchange.resumed(ticket, found, self._now_ns())
             else:
                 verdict = await trio.to_thread.run_sync(self._store.seal, effect.reference)
-                effects = exchange.sealed(ticket, verdict, time.monotonic_ns())
+                effects = exchange.sealed(ticket, verdict, self._now_ns())
         except BlobStoreError as error:
-            effects = exchange.failed(ticket, str(error), time.monotonic_ns())
+            effects = exchange.failed(ticket, str(error), self._now_ns())
         self._perform(effects)

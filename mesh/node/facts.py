@@ -6,7 +6,7 @@ from crdt.entry import Entry, Lane
 from crdt.standing import Pair
 from identity.capability import Capability
 from mesh.coordination.enrolment import grant_body, holders, revocation_body
-from mesh.node.shell import Shell, read_clocks
+from mesh.node.shell import Shell
 
 __all__ = ["FactFailedError", "Facts"]
 
@@ -89,11 +89,11 @@ class Facts:
             InvalidEntryError: the body cannot be encoded or is too large.
             WriteError: too many facts wait already.
         """
-        handle, effects = self._shell.mind.write(lane, kind, body, read_clocks())
+        handle, effects = self._shell.mind.write(lane, kind, body, self._shell.now())
         return _entry(await self._shell.wrote(handle, effects))
 
     async def _state(self, lane: Lane, topic: str, kind: str, body: Mapping[str, object]) -> Entry:
-        handle, effects = self._shell.mind.state(lane, topic, kind, body, read_clocks())
+        handle, effects = self._shell.mind.state(lane, topic, kind, body, self._shell.now())
         return _entry(await self._shell.wrote(handle, effects))
 
 

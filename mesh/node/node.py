@@ -9,7 +9,6 @@ behind. Subscriptions are context managers over bounded queues: a slow reader lo
 event, and the loss is counted.
 """
 
-import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -29,10 +28,9 @@ from mesh.mind.writing import WriteError
 from mesh.node.applying import Applying
 from mesh.node.facts import FactFailedError, Facts
 from mesh.node.seen import NodePlace, Seen
-from mesh.node.shell import Shell, read_clocks
+from mesh.node.shell import Shell
 from mesh.node.slot import MakeHost, Slot
 from mesh.node.statistics import NodeStatistics
-from mesh.units import MS
 
 __all__ = ["Node", "NodeError", "NodeStatistics", "Subscription"]
 
@@ -61,7 +59,7 @@ class Subscription:
     async def receive(self) -> Seen[Any]:
         """Wait for the next event that is still in time, and return it."""
         while True:
-            delivery = self._shell.mind.speaking.take(self._number, read_clocks())
+            delivery = self._shell.mind.speaking.take(self._number, self._shell.now())
             if delivery is not None:
                 return self._node.seen(delivery)
             self._event = self._shell.woken(self._number)
@@ -176,10 +174,10 @@ class Node:
             type=kind.name, data=kind.encode(value), cell=where, scope=scope, model=model,
             because=because, **({} if ttl_ms is None else {"ttl_ms": ttl_ms}),
         )  # fmt: skip
-        event, effects = self.mind.publish(draft, read_clocks())
+        event, effects = self.mind.publish(draft, self._shell.now())
         self._shell.perform(effects)
         traces = self.mind.speaking.traces
-        traces.mark(event.id, Stage.SENT, read_clocks().mono_ns)
+        traces.mark(event.id, Stage.SENT, self._shell.now().mono_ns)
         for stage, mono_ns in (stamps or {}).items():
             traces.mark(event.id, stage, mono_ns)
         return event
@@ -242,7 +240,7 @@ class Node:
             running = applying.running()
             if running != stated:
                 stated = running
-                since = time.time_ns() // MS
+                since = self._shell.now().wall_ms
                 models, agents, config = (
                     [(running[slot], since) for slot in sorted(running) if slot.startswith(root)]
                     for root in ("model/", "agent/", "config/")
@@ -258,12 +256,12 @@ class Node:
         speaking = self.mind.speaking
         number = speaking.subscribe(interest)
         try:
-            self._shell.perform(self.mind.listen(read_clocks()))
+            self._shell.perform(self.mind.listen(self._shell.now()))
             yield Subscription(self, number, self._shell)
         finally:
             speaking.unsubscribe(number)
             self._shell.forget(number)
-            self._shell.perform(self.mind.listen(read_clocks()))
+            self._shell.perform(self.mind.listen(self._shell.now()))
 
     def seen(self, delivery: Delivery) -> Seen[Any]:
         """Return a delivery as the application sees it."""
@@ -284,7 +282,7 @@ class Node:
         )
 
     def _claim(self, delivery: Delivery) -> RequestDecision:
-        return self.mind.speaking.request(delivery, read_clocks())
+        return self.mind.speaking.request(delivery, self._shell.now())
 
     def members(self) -> tuple[Member, ...]:
         """Every member in this node's view, sorted by name."""

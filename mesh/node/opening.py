@@ -34,6 +34,7 @@ __all__ = [
     "open_node",
     "open_prepared_node",
     "read_invite",
+    "running_node",
     "take_in",
 ]
 
@@ -158,7 +159,6 @@ async def open_prepared_node(
         console: where its console is served, if anywhere; see `mesh.node.control`.
         open_network: what carries the bytes; libp2p unless given.
     """
-    raised: BaseException | None = None
     store = await trio.to_thread.run_sync(Store, config.path(config.store), invite.genesis.ns)
     try:
         boot = store.next_boot()
@@ -186,25 +186,42 @@ async def open_prepared_node(
         if not mind_config.caches_only:
             applying = Applying(config.path(f"{config.store}.d"), rng)
         shell = Shell(mind, store, DialPlan(rng, degree_max=DEGREE_MAX), applying)
-        async with (
-            _listening(
-                config, open_network(secret, tuple(config.listen), shell.handlers())
-            ) as network,
-            trio.open_nursery() as nursery,
-        ):
-            await nursery.start(shell.run, network, nursery)
-            node = Node(config.name, shell)
-            if console is not None:
-                await nursery.start(serve_control, console, node_verbs(node))
-            try:
-                yield node
-            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (raised again below)
-                raised = error  # the caller's own: it leaves outside of the nursery's group
-            finally:
-                nursery.cancel_scope.cancel()
-                with trio.CancelScope(shield=True):
-                    await shell.flush()
+        network = _listening(config, open_network(secret, tuple(config.listen), shell.handlers()))
+        async with running_node(config.name, shell, network, console=console) as node:
+            yield node
     finally:
         store.close()
+
+
+@asynccontextmanager
+async def running_node(
+    name: str,
+    shell: Shell,
+    opened: AbstractAsyncContextManager[Network],
+    *,
+    console: Path | None = None,
+) -> AsyncGenerator[Node]:
+    """Run a shell on a network as a node, until the block is left.
+
+    Args:
+        name: under which it speaks.
+        shell: performs what its mind decides.
+        opened: the network, about to be opened.
+        console: where its console is served, if anywhere.
+    """
+    raised: BaseException | None = None
+    async with opened as network, trio.open_nursery() as nursery:
+        await nursery.start(shell.run, network, nursery)
+        node = Node(name, shell)
+        if console is not None:
+            await nursery.start(serve_control, console, node_verbs(node))
+        try:
+            yield node
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (raised again below)
+            raised = error  # the caller's own: it leaves outside of the nursery's group
+        finally:
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                await shell.flush()
     if raised is not None:
         raise raised

@@ -8,11 +8,10 @@ time.
 import logging
 import time
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import trio
 
-from crdt.store import Store
-from crdt.store_records import KnownPeer
 from mesh.coordination.hello import HELLO_PROTOCOL, HELLO_SIZE_MAX
 from mesh.framing import FrameError, FrameReader
 from mesh.gossip.effects import Priority
@@ -26,10 +25,10 @@ from mesh.node.alarm import Alarm
 from mesh.node.applying import Applying
 from mesh.node.outlets import Outlets
 from mesh.node.sentences import displaced_sentence, unheard_sentence
-from mesh.node.storing import Storing
+from mesh.node.storing import IN_THREAD, Durable, Storing, Write
 from mesh.units import MS, Instant
 
-__all__ = ["Shell", "read_clocks"]
+__all__ = ["Clocks", "Shell", "read_clocks"]
 
 _logger = logging.getLogger("mesh.node")
 
@@ -52,6 +51,21 @@ def read_clocks() -> Instant:
     return Instant(time.monotonic_ns(), time.time_ns() // MS)
 
 
+class Clocks(NamedTuple):
+    """What tells a node the time; the clocks of this machine unless a harness has others.
+
+    Attributes:
+        read: returns both times.
+        mono_ns: returns the first of them alone.
+    """
+
+    read: Callable[[], Instant] = read_clocks
+    mono_ns: Callable[[], int] = time.monotonic_ns
+
+
+_MACHINE = Clocks()
+
+
 class _Book:
     """Where wanted peers may be dialled, as the mind said last."""
 
@@ -70,6 +84,8 @@ class Shell:
         store: keeps the facts.
         plan: decides when to dial.
         applying: does what the mind wants of rollouts; None where this node has no part in them.
+        clocks: what tells the time.
+        write: how a batch gets to the store; in a thread unless given.
     """
 
     network: Network
@@ -78,17 +94,24 @@ class Shell:
     _dialer: Dialer
 
     def __init__(
-        self, mind: Mind, store: Store, plan: DialPlan, applying: Applying | None = None
+        self,
+        mind: Mind,
+        store: Durable,
+        plan: DialPlan,
+        applying: Applying | None = None,
+        *,
+        clocks: Clocks = _MACHINE,
+        write: Write = IN_THREAD,
     ) -> None:
         self.mind = mind
         self.applying = applying
-        self._store = store
+        self.now = clocks.read
         self._plan = plan
-        self._storing = Storing(store, self._persisted, self._persist_failed)
+        self._storing = Storing(store, self._persisted, self._persist_failed, write)
         self._book = _Book()
         self._linked: dict[bytes, trio.Event] = {}
         self._admitted: dict[bytes, trio.Event] = {}
-        self._alarm = Alarm()
+        self._alarm = Alarm(now_ns=clocks.mono_ns)
         self._serving: dict[tuple[bytes, str], int] = {}
         self._wrote: dict[int, _Answer] = {}
         self._woken: dict[int, trio.Event] = {}
@@ -118,13 +141,13 @@ class Shell:
         nursery.start_soon(self._alarm.run, self._tick)
         if self.applying is not None:
             await nursery.start(self.applying.run, network, self.mind.conducting, self.conduct)
-        self.perform(self.mind.start(self.network.addresses, read_clocks()))
+        self.perform(self.mind.start(self.network.addresses, self.now()))
         task_status.started()
         await trio.sleep_forever()
 
     def conduct(self, tell: Callable[[Conducting], None]) -> None:
         """Tell the conductor something."""
-        self.perform(self.mind.conduct(tell, read_clocks()))
+        self.perform(self.mind.conduct(tell, self.now()))
 
     async def flush(self) -> None:
         """Make durable what still waits."""
@@ -202,15 +225,15 @@ class Shell:
         )
 
     def _persisted(self, ticket: int) -> None:
-        self.perform(self.mind.persisted(ticket, read_clocks()))
+        self.perform(self.mind.persisted(ticket, self.now()))
 
     def _persist_failed(self, ticket: int, reason: str) -> None:
-        self.perform(self.mind.persist_failed(ticket, reason, read_clocks()))
+        self.perform(self.mind.persist_failed(ticket, reason, self.now()))
 
     # ------------------------------------------------------------------------------- tasks
 
     def _tick(self) -> None:
-        self.perform(self.mind.tick(read_clocks()))
+        self.perform(self.mind.tick(self.now()))
 
     async def _watch_peers(self) -> None:
         async for event in self.network.events:
@@ -220,7 +243,7 @@ class Shell:
         self._dialer.observe(event)
         if isinstance(event, PeerConnected):
             self._linked.setdefault(event.peer, trio.Event()).set()
-            effects = self.mind.connected(event.peer, read_clocks(), outbound=event.outbound)
+            effects = self.mind.connected(event.peer, self.now(), outbound=event.outbound)
             self.perform(effects)
             return
         self._linked.pop(event.peer, None)
@@ -228,7 +251,7 @@ class Shell:
         self._outlets.close(event.peer)
         if self.applying is not None:
             self.applying.blobs.suspend(event.peer)
-        self.perform(self.mind.disconnected(event.peer, read_clocks()))
+        self.perform(self.mind.disconnected(event.peer, self.now()))
 
     async def _serve(self, stream: Stream) -> None:
         """Read one of the few inbound streams that a peer may have open on each protocol."""
@@ -251,7 +274,7 @@ class Shell:
         await self._linked.setdefault(peer, trio.Event()).wait()
         if protocol == GOSSIP_PROTOCOL:
             await self._admitted.setdefault(peer, trio.Event()).wait()
-            self.perform(self.mind.stream_opened(peer, protocol, read_clocks()))
+            self.perform(self.mind.stream_opened(peer, protocol, self.now()))
         reader = FrameReader(_FRAME_SIZES[protocol])
         while True:
             chunk = await stream.receive_some()
@@ -266,11 +289,11 @@ class Shell:
                 await stream.reset()
                 return
             for body in bodies:
-                self.perform(self.mind.receive(peer, protocol, body, read_clocks()))
+                self.perform(self.mind.receive(peer, protocol, body, self.now()))
 
     def _outlet_opened(self, peer: bytes, protocol: str, attempt: int) -> None:
         if protocol == GOSSIP_PROTOCOL or attempt:
-            self.perform(self.mind.stream_opened(peer, protocol, read_clocks()))
+            self.perform(self.mind.stream_opened(peer, protocol, self.now()))
 
     def _outlet_failed(self, peer: bytes) -> None:
         self._nursery.start_soon(self.network.disconnect, peer)
@@ -304,11 +327,6 @@ class Shell:
     async def changed(self) -> None:
         """Wait until a view changes."""
         await self._changed.wait()
-
-    def remember(self, peers: tuple[KnownPeer, ...]) -> None:
-        """Write members' addresses into the address book of the store."""
-        for peer in peers:
-            self._store.remember_peer(peer)
 
     @property
     def dropped(self) -> int:

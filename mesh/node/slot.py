@@ -67,6 +67,7 @@ class Slot:
         factory: digest of what it runs when nothing was rolled out; None for nothing.
         fetch: the bytes of an artefact by its digest, None where they are not on the box.
         answer: takes (slot, artefact, answer), in the loop's thread.
+        now_ns: the clock, nanoseconds; read in the slot's thread.
     """
 
     def __init__(
@@ -78,12 +79,13 @@ class Slot:
         factory: bytes | None,
         fetch: Callable[[bytes], bytes | None],
         answer: Callable[[str, bytes, Answer], None],
+        now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.name = name
         self.factory = factory
         self._answer = answer
         host = make_host(fetch=fetch, report=self._report)
-        self._keeper = SlotKeeper(store, host, time.monotonic_ns)
+        self._keeper = SlotKeeper(store, host, now_ns)
         self._goal: Goal | None = None
         self._queue: deque[Event] = deque()
         self._wake = trio.Event()

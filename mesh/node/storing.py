@@ -4,20 +4,38 @@ What is asked to be persisted while a commit runs goes into the next one, so a s
 larger batches and not a longer queue of commits.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import groupby
+from typing import Protocol, cast
 
 import trio
 
 from crdt.errors import StoreError
-from crdt.store import Store
 from crdt.store_records import Batch
 from mesh.mind.effects import Persist
 
-__all__ = ["Storing"]
+__all__ = ["IN_THREAD", "Durable", "Storing", "Write"]
 
 WAITING_MAX = 8192
 """Batches that may wait for the disk; a box that far behind refuses instead of growing."""
+
+
+class Durable(Protocol):
+    """What makes batches durable: the store, as far as this file is concerned."""
+
+    def append(self, batch: Batch) -> None:
+        """Make a batch durable, all of it or nothing.
+
+        Raises:
+            StoreError: it could not.
+        """
+        ...
+
+
+Write = Callable[[Callable[[Batch], None], Batch], Awaitable[None]]
+"""Calls the first with the second without stopping the loop, and raises what that raised."""
+IN_THREAD = cast("Write", trio.to_thread.run_sync)
+"""Where a commit may wait for the disk."""
 
 
 class Storing:
@@ -27,14 +45,17 @@ class Storing:
         store: the open store.
         persisted: called with each ticket that is durable.
         failed: called with each ticket that is not, and why.
+        write: how a batch gets to the store; in a thread unless given.
     """
 
     def __init__(
         self,
-        store: Store,
+        store: Durable,
         persisted: Callable[[int], None],
         failed: Callable[[int, str], None],
+        write: Write = IN_THREAD,
     ) -> None:
+        self._write = write
         self._store = store
         self._persisted = persisted
         self._failed = failed
@@ -85,7 +106,7 @@ class Storing:
             memory=next((p.memory for p in reversed(waiting) if p.memory is not None), None),
         )
         try:
-            await trio.to_thread.run_sync(self._store.append, batch)
+            await self._write(self._store.append, batch)
         except StoreError as error:
             self.failures += 1
             for persist in waiting:

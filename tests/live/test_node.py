@@ -121,7 +121,7 @@ async def test_a_full_disk_answers_and_the_node_goes_on_serving(founded: Founded
     async with two(founded) as (near, far), far.nearby(NearMiss, within=600) as incidents:
         await listens(near, far)
         await near.shell.flush()
-        database = near.shell._store._database
+        database = near.shell._storing._store._database
 
         def limit(pages: int) -> None:
             database.execute(f"PRAGMA max_page_count={pages}")
