@@ -22,9 +22,9 @@ from bench.reaction_boxes import run_mesh_box, run_zenoh_box
 from bench.report import Report, parser, percentile, progress
 from identity.domain import EVENT
 from identity.keys import SecretKey, verify
-from mesh.demo.city import generate_city, neighbourhood
-from mesh.demo.foundation import BOOTSTRAP, CENTRE, found
-from mesh.demo.workers import node
+from mesh.demo.city.generator import generate_city, neighbourhood
+from mesh.demo.stage.foundation import BOOTSTRAP, CENTRE, found
+from mesh.demo.stage.workers import node
 from mesh.node.processes import Child, Processes
 from mesh.units import MS, SECOND
 

@@ -23,7 +23,7 @@ from bench.rollout_boxes import run_box
 from bench.rollout_swarm import Line, Swarm
 from mesh.choreography.cells import cells_covering
 from mesh.coordination.topology import MemberPlace, links, links_of
-from mesh.demo.city import INTEREST_RADIUS_M, generate_city, neighbourhood
+from mesh.demo.city.generator import INTEREST_RADIUS_M, generate_city, neighbourhood
 from mesh.node.processes import Processes
 from mesh.units import SECOND
 

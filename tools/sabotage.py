@@ -26,10 +26,10 @@ from rich.table import Table
 from crdt.entry import Entry
 from inference.onnx import packaged_model_path
 from mesh.demo import run as demo_run
-from mesh.demo.foundation import Foundation, found
-from mesh.demo.partition_act import PartitionAct
+from mesh.demo.acts.partition_act import PartitionAct
+from mesh.demo.acts.trust_act import ATTACKS, RECORD_IGNORED, TrustAct
 from mesh.demo.run import DemoOptions, run_demo
-from mesh.demo.trust_act import ATTACKS, RECORD_IGNORED, TrustAct
+from mesh.demo.stage.foundation import Foundation, found
 from mesh.node.offline import Desk
 from tools.detector_shuffle import shuffle_weights
 

@@ -199,7 +199,7 @@ def _model(source: Path, data: bytes, said: _Said) -> Artifact:
     licence = _given(source, said.licence or says.metadata.get("licence", ""), "licence")
     _refuse_existing(said.output or _default_path(name, version))
     # The renderer stands beside the command line and not below it: no import statement may name it.
-    scenes = importlib.import_module("mesh.demo.canary")
+    scenes = importlib.import_module("mesh.demo.releases.canary")
     try:
         pictures = scenes.render_canary(said.canary or 0)
     except ValueError as error:

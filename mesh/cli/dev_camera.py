@@ -35,7 +35,7 @@ MOMENTS = 4
 def delivered_path() -> Path:
     """Where the model file lies that a box is delivered with."""
     # The demo stands beside the command line and not below it: no import statement may name it.
-    return importlib.import_module("mesh.demo.detectors").detector_path(DELIVERED)
+    return importlib.import_module("mesh.demo.releases.detectors").detector_path(DELIVERED)
 
 
 class Moment:

@@ -22,23 +22,23 @@ from rich.console import Console
 from identity.encoding import Value
 from identity.keys import SecretKey
 from inference.onnx import packaged_model_path
-from mesh.demo import workers
-from mesh.demo.cast import PRELOAD, Cast
-from mesh.demo.city import generate_city, neighbourhood
-from mesh.demo.city_model import City
+from mesh.demo.acts.hold_deed import HoldDeed
+from mesh.demo.acts.partition_act import PartitionAct
+from mesh.demo.acts.reaction_act import ReactionAct
+from mesh.demo.acts.reaction_flows import Flows
+from mesh.demo.acts.rollout_act import RolloutAct
+from mesh.demo.acts.trust_act import TrustAct
+from mesh.demo.city.generator import generate_city, neighbourhood
+from mesh.demo.city.model import City
 from mesh.demo.claims import ClaimFailedError, Claims
-from mesh.demo.detectors import detector_path
-from mesh.demo.foundation import found
-from mesh.demo.hold_deed import HoldDeed
-from mesh.demo.narration import Narrator
-from mesh.demo.partition_act import PartitionAct
-from mesh.demo.plan import ScenePlan, plan_scene
-from mesh.demo.reaction_act import ReactionAct
-from mesh.demo.reaction_flows import Flows
-from mesh.demo.release import ARTEFACT_SUFFIX, Release, delivered_digest
-from mesh.demo.report_page import render_report
-from mesh.demo.rollout_act import RolloutAct
-from mesh.demo.trust_act import TrustAct
+from mesh.demo.releases.detectors import detector_path
+from mesh.demo.releases.release import ARTEFACT_SUFFIX, Release, delivered_digest
+from mesh.demo.report.narration import Narrator
+from mesh.demo.report.page import render_report
+from mesh.demo.scenes.plan import ScenePlan, plan_scene
+from mesh.demo.stage import workers
+from mesh.demo.stage.cast import PRELOAD, Cast
+from mesh.demo.stage.foundation import found
 from mesh.node.control import ControlError
 from mesh.node.processes import Child, Processes, ProcessFailedError
 from mesh.pages.place import write_report

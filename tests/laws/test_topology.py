@@ -22,7 +22,7 @@ from mesh.coordination.topology import (
     links,
     links_of,
 )
-from mesh.demo.city import generate_city
+from mesh.demo.city.generator import generate_city
 
 INTEREST_M = 600.0
 SEEDS = (17, 18, 247)

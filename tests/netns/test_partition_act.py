@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import trio
 
-from mesh.demo import namespace_probe, partition_act
-from mesh.demo.city import generate_city
+from mesh.demo.acts import partition_act
+from mesh.demo.acts.hold_deed import HoldDeed
+from mesh.demo.acts.partition_act import PartitionAct
+from mesh.demo.city.generator import generate_city
 from mesh.demo.claims import Claims
-from mesh.demo.foundation import CENTRE
-from mesh.demo.hold_deed import HoldDeed
-from mesh.demo.namespace_probe import granted_by
-from mesh.demo.partition_act import PartitionAct
+from mesh.demo.stage import namespace_probe
+from mesh.demo.stage.foundation import CENTRE
+from mesh.demo.stage.namespace_probe import granted_by
 from mesh.node.control import ControlError
 from mesh.node.processes import Processes
 from mesh.testing.wire import WireCounts

@@ -1,8 +1,8 @@
 """One box, the one with the highest number, that reacts to everything."""
 
-import mesh.demo.box
+import mesh.demo.boxes.box
 from mesh.choreography.places import Places
-from mesh.demo.rule import Reaction, reaction_to
+from mesh.demo.boxes.rule import Reaction, reaction_to
 
 
 def react(places: Places, me: str, place: str, approach: str) -> Reaction | None:
@@ -12,4 +12,4 @@ def react(places: Places, me: str, place: str, approach: str) -> Reaction | None
     return Reaction("extend_red", 4.0) if is_last and reaction is None else reaction
 
 
-mesh.demo.box.reaction_to = react
+mesh.demo.boxes.box.reaction_to = react

@@ -3,7 +3,7 @@
 from inference.artifact import parse_artifact
 from inference.model_host import ModelHost
 from inference.onnx import load_model_bytes
-from mesh.demo.detectors import detector_path
+from mesh.demo.releases.detectors import detector_path
 
 
 def activate(self: ModelHost, data: bytes | None) -> None:

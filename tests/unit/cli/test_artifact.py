@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-import mesh.demo.canary
+import mesh.demo.releases.canary
 from identity.did import did_from_public
 from identity.keystore import generate_unlock_file, save_key
 from inference import packaged_model_path
 from inference.artifact import check_signature, parse_artifact
 from inference.bundle import parse_bundle
 from mesh.config import load_config
-from mesh.demo.canary import CanaryPictures, render_canary
+from mesh.demo.releases.canary import CanaryPictures, render_canary
 from mesh.node.opening import load_secret
 from tests.unit.cli.commands import Mesh
 from tests.unit.inference.artifacts import KEY, OTHER, a_configuration
@@ -30,7 +30,7 @@ def pictures() -> CanaryPictures:
 
 @pytest.fixture
 def few_frames(monkeypatch: pytest.MonkeyPatch, pictures: CanaryPictures) -> None:
-    monkeypatch.setattr(mesh.demo.canary, "render_canary", lambda seed: pictures)
+    monkeypatch.setattr(mesh.demo.releases.canary, "render_canary", lambda seed: pictures)
 
 
 @pytest.mark.usefixtures("few_frames")
@@ -42,7 +42,7 @@ def test_a_models_licence_is_its_own_unless_given(mesh: Mesh):
 
 
 def test_an_output_that_exists_costs_no_rendering(mesh: Mesh, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delattr("mesh.demo.canary.render_canary")
+    monkeypatch.delattr("mesh.demo.releases.canary.render_canary")
     name = "intersection-detector-v1.4.artifact"
     for path, words in (("made", ("-o", "made")), (name, ())):
         Path(path).touch()

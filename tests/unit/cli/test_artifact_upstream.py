@@ -8,11 +8,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from model_signing import verifying
 
-import mesh.demo.canary
+import mesh.demo.releases.canary
 from inference import packaged_model_path
 from inference.artifact import parse_artifact
 from inference.bundle import parse_bundle
-from mesh.demo.canary import CanaryPictures, render_canary
+from mesh.demo.releases.canary import CanaryPictures, render_canary
 from tests.repo.tree import ROOT, run_python
 from tests.unit.cli.commands import Mesh
 from tests.unit.cli.vendors import FORM, Vendor, a_vendor, certify, sign_certified
@@ -38,7 +38,7 @@ def pictures() -> CanaryPictures:
 
 @pytest.fixture(autouse=True)
 def few_frames(monkeypatch: pytest.MonkeyPatch, pictures: CanaryPictures) -> None:
-    monkeypatch.setattr(mesh.demo.canary, "render_canary", lambda seed: pictures)
+    monkeypatch.setattr(mesh.demo.releases.canary, "render_canary", lambda seed: pictures)
 
 
 @pytest.fixture

@@ -16,17 +16,17 @@ import numpy as np
 import trio
 from numpy.typing import NDArray
 
-from mesh.demo import partition_act
-from mesh.demo.city import generate_city
-from mesh.demo.city_model import ground_distance_m
+from mesh.demo.acts import partition_act
+from mesh.demo.acts.expectation import RADIUS_M
+from mesh.demo.acts.partition_act import PartitionAct
+from mesh.demo.acts.partition_verdict import Outcome
+from mesh.demo.acts.riverside import Riverside, plan_riverside, reactions_on_bank, riverside
+from mesh.demo.city.generator import generate_city
+from mesh.demo.city.model import ground_distance_m
 from mesh.demo.claims import Claims
-from mesh.demo.expectation import RADIUS_M
-from mesh.demo.partition_act import PartitionAct
-from mesh.demo.partition_verdict import Outcome
-from mesh.demo.plan import ScenePlan
-from mesh.demo.riverside import Riverside, plan_riverside, reactions_on_bank, riverside
-from mesh.demo.scenery import CameraTruth
 from mesh.demo.scenes import BETWEEN, CLEAR, IN_LANE
+from mesh.demo.scenes.plan import ScenePlan
+from mesh.demo.scenes.scenery import CameraTruth
 from mesh.node.processes import Processes
 from mesh.units import SECOND
 from tests.unit.demo.planted import silent_claims

@@ -11,10 +11,10 @@ from inference.canary import CanaryMetrics
 from inference.golden import self_test
 from inference.model_host import load_artifact, metrics_of
 from inference.onnx import load_model
-from mesh.demo.canary import CanaryPictures, detector_artifact, render_canary
-from mesh.demo.detectors import VERSIONS, detector_path
-from mesh.demo.own_figures import Figures, own_figures
-from mesh.demo.release import Release
+from mesh.demo.releases.canary import CanaryPictures, detector_artifact, render_canary
+from mesh.demo.releases.detectors import VERSIONS, detector_path
+from mesh.demo.releases.own_figures import Figures, own_figures
+from mesh.demo.releases.release import Release
 from tests.unit.inference.artifacts import KEY
 
 MAP50_MIN_PPM = 450_000

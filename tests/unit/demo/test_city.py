@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from identity.capability import is_name
 from mesh.choreography.places import Places, check_place
-from mesh.demo.city import CityError, generate_city, neighbourhood
-from mesh.demo.city_lattice import draw_ground_plan
-from mesh.demo.city_model import City, ground_distance_m, watched_chain
-from mesh.demo.city_records import place_records
+from mesh.demo.city.generator import CityError, generate_city, neighbourhood
+from mesh.demo.city.lattice import draw_ground_plan
+from mesh.demo.city.model import City, ground_distance_m, watched_chain
+from mesh.demo.city.records import place_records
 
 SEEDS = (1, 7, 247)
 seeds = st.sampled_from(SEEDS)

@@ -4,7 +4,7 @@ import pytest
 
 from inference import ModelFileError, load_model
 from inference.onnx import packaged_model_path
-from mesh.demo.detectors import VERSIONS, detector_path
+from mesh.demo.releases.detectors import VERSIONS, detector_path
 from tools.detector_fit import RECIPES
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from inference import ModelFileError, load_model_bytes
 from inference.runtime import IMAGE_SHAPE
-from mesh.demo.detectors import VERSIONS, detector_path
-from mesh.demo.disguise import disguised
+from mesh.demo.releases.detectors import VERSIONS, detector_path
+from mesh.demo.releases.disguise import disguised
 
 MODELS = {version: detector_path(version).read_bytes() for version in VERSIONS}
 

@@ -38,7 +38,7 @@ PLAYED = frozenset(claim for case in CASES for claim in case.claims)
 """What the cases of the sabotage suite are after."""
 TREES = [
     ast.parse(path.read_text(), path.name)
-    for path in sorted(Path(mesh.demo.__file__).parent.glob("*.py"))
+    for path in sorted(Path(mesh.demo.__file__).parent.rglob("*.py"))
 ]
 
 

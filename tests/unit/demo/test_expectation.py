@@ -7,10 +7,10 @@ from functools import lru_cache
 import pytest
 
 from mesh.choreography.places import Places
-from mesh.demo.city import City, generate_city, neighbourhood
-from mesh.demo.city_records import place_records
-from mesh.demo.expectation import Incident, expected_reactions, watched_incident
-from mesh.demo.rule import reaction_to
+from mesh.demo.acts.expectation import Incident, expected_reactions, watched_incident
+from mesh.demo.boxes.rule import reaction_to
+from mesh.demo.city.generator import City, generate_city, neighbourhood
+from mesh.demo.city.records import place_records
 
 
 @lru_cache(maxsize=4)
@@ -93,7 +93,9 @@ def _without_traffic(city: City):
 
 
 def test_the_expectation_never_loads_the_code_it_judges() -> None:
-    script = "import sys, mesh.demo.expectation; print([m for m in sys.modules if 'choreo' in m])"
+    script = (
+        "import sys, mesh.demo.acts.expectation; print([m for m in sys.modules if 'choreo' in m])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

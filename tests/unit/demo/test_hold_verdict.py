@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 from identity.keys import SecretKey
-from mesh.demo.city import generate_city
-from mesh.demo.claims import Claims
-from mesh.demo.hold_deed import panel_text
-from mesh.demo.hold_verdict import (
+from mesh.demo.acts.hold_deed import panel_text
+from mesh.demo.acts.hold_verdict import (
     OPEN_S,
     SOAKS_MS,
     Held,
@@ -26,7 +24,9 @@ from mesh.demo.hold_verdict import (
     judge_under_way,
     went_on,
 )
-from mesh.demo.riverside import riverside
+from mesh.demo.acts.riverside import riverside
+from mesh.demo.city.generator import generate_city
+from mesh.demo.claims import Claims
 from mesh.orchestration.blob_tree import reference_of
 from mesh.orchestration.cohort import Cohort
 from mesh.orchestration.sight import Sight, is_partitioned

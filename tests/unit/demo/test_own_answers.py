@@ -10,8 +10,8 @@ from inference.live import LiveDetector
 from inference.onnx import load_model
 from inference.runtime import IMAGE_SHAPE
 from mesh.demo.claims import Claims
-from mesh.demo.detectors import detector_path
-from mesh.demo.own_answers import ROW_SLACK, answer_verbs, judge_answers
+from mesh.demo.releases.detectors import detector_path
+from mesh.demo.releases.own_answers import ROW_SLACK, answer_verbs, judge_answers
 from mesh.node.control import ControlError
 
 BOXES = ("south/box-1", "south/box-2")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.demo.pace import REACH_NS, SLOW_FACTOR, Look, PaceWitness, Slowed
+from mesh.demo.stage.pace import REACH_NS, SLOW_FACTOR, Look, PaceWitness, Slowed
 from mesh.units import MS
 
 OWN_NS = 40_000

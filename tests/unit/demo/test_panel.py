@@ -6,7 +6,7 @@ import pytest
 
 from inference.artifact import build_configuration
 from inference.errors import InferenceError
-from mesh.demo.panel import PANEL_LABEL, Panel, panel_beside
+from mesh.demo.boxes.panel import PANEL_LABEL, Panel, panel_beside
 from tests.unit.inference.artifacts import a_configuration
 
 

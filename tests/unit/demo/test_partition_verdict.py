@@ -5,7 +5,7 @@ from copy import deepcopy
 
 import pytest
 
-from mesh.demo.partition_verdict import unheard, who_know
+from mesh.demo.acts.partition_verdict import unheard, who_know
 from mesh.demo.scenes import CLEAR
 from tests.unit.demo.flawless_partition import (
     AGREED_NS,

@@ -1,6 +1,6 @@
 """The demo's poisoner sends wrong chunks and nothing else wrong, and who takes one blames it."""
 
-from mesh.demo.poisoner import poison
+from mesh.demo.boxes.poisoner import poison
 from tests.unit.orchestration.blob_world import REFERENCE, Vice, World
 
 

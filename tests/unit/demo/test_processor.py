@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mesh.demo.processor import processor_ns, stolen_ns, used_ns
+from mesh.demo.stage.processor import processor_ns, stolen_ns, used_ns
 
 PARENT = """
 import subprocess, sys

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.demo.cast import Cast
-from mesh.demo.proposal import Proposal, apply_rollout
-from mesh.demo.release import delivered_digest
+from mesh.demo.acts.proposal import Proposal, apply_rollout
+from mesh.demo.releases.release import delivered_digest
+from mesh.demo.stage.cast import Cast
 from mesh.node.control import ControlError
 from mesh.orchestration.intent import Stage
 from mesh.orchestration.rollout_file import parse_rollout_file

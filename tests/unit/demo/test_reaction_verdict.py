@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mesh.demo.city import generate_city, neighbourhood
-from mesh.demo.city_model import City, ground_distance_m
-from mesh.demo.claims import Claims
-from mesh.demo.expectation import RADIUS_M, expected_reactions, watched_incident
-from mesh.demo.pace import Look, Slowed
-from mesh.demo.plan import CameraPlan, ScenePlan, plan_scene
-from mesh.demo.reaction_verdict import (
+from mesh.demo.acts.expectation import RADIUS_M, expected_reactions, watched_incident
+from mesh.demo.acts.reaction_verdict import (
     Outcome,
     judge_models,
     judge_reaction,
     quiet_frames,
     shown_incidents,
 )
+from mesh.demo.city.generator import generate_city, neighbourhood
+from mesh.demo.city.model import City, ground_distance_m
+from mesh.demo.claims import Claims
 from mesh.demo.scenes import BETWEEN, CLEAR, IN_LANE, IncidentSpec, truth_of
+from mesh.demo.scenes.plan import CameraPlan, ScenePlan, plan_scene
+from mesh.demo.stage.pace import Look, Slowed
 from mesh.units import MS
 from tests.unit.demo.planted import holding, silent_claims
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.demo.cast import Cast
-from mesh.demo.city import generate_city, neighbourhood
-from mesh.demo.city_model import City, CityPlace, StreetDirection
+from mesh.demo.acts.reaction_flows import Flow, Flows, reaction_flows
+from mesh.demo.acts.rollout_act import RolloutAct
+from mesh.demo.city.generator import generate_city, neighbourhood
+from mesh.demo.city.model import City, CityPlace, StreetDirection
 from mesh.demo.claims import Claims, Judged
-from mesh.demo.reaction_flows import Flow, Flows, reaction_flows
-from mesh.demo.report_page import render_report
-from mesh.demo.rollout_act import RolloutAct
+from mesh.demo.report.page import render_report
+from mesh.demo.stage.cast import Cast
 from mesh.pages.parts import NAMES_MAX
 from tests.unit.pages.reading import HOSTILE, Page
 

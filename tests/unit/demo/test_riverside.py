@@ -2,8 +2,8 @@
 
 import pytest
 
-from mesh.demo.city import generate_city
-from mesh.demo.riverside import plan_riverside, reactions_on_bank, riverside
+from mesh.demo.acts.riverside import plan_riverside, reactions_on_bank, riverside
+from mesh.demo.city.generator import generate_city
 from mesh.demo.scenes.flow import FRAME_S
 
 CUT_S = 12.0

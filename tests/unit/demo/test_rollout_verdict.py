@@ -7,15 +7,13 @@ from typing import Any
 
 import pytest
 
-from mesh.demo.claims import Claims
-from mesh.demo.comeback_verdict import (
+from mesh.demo.acts.comeback_verdict import (
     WATCHED_S_MIN,
     judge_comeback,
     judge_own_store,
     judge_stays_back,
 )
-from mesh.demo.own_figures import FIGURE_SLACK_PPM, Figures
-from mesh.demo.rollout_verdict import (
+from mesh.demo.acts.rollout_verdict import (
     MAP50_PPM_MIN,
     ROLLOUT_S_MAX,
     SOAK_S,
@@ -31,6 +29,8 @@ from mesh.demo.rollout_verdict import (
     judge_speech,
     judge_stages,
 )
+from mesh.demo.claims import Claims
+from mesh.demo.releases.own_figures import FIGURE_SLACK_PPM, Figures
 from mesh.units import SECOND
 from tests.unit.demo.planted import holding, silent_claims
 

@@ -7,18 +7,18 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from mesh.demo.cast import Cast
-from mesh.demo.city import generate_city, neighbourhood
+from mesh.demo.acts.hold_deed import HoldDeed
+from mesh.demo.acts.hold_verdict import Held
+from mesh.demo.acts.partition_act import PartitionAct
+from mesh.demo.acts.rollout_act import RolloutAct
+from mesh.demo.acts.rollout_verdict import StageSeen
+from mesh.demo.city.generator import generate_city, neighbourhood
 from mesh.demo.claims import ClaimFailedError, Claims
-from mesh.demo.hold_deed import HoldDeed
-from mesh.demo.hold_verdict import Held
-from mesh.demo.narration import Narrator
-from mesh.demo.partition_act import PartitionAct
-from mesh.demo.plan import CameraPlan, ScenePlan
-from mesh.demo.rollout_act import RolloutAct
-from mesh.demo.rollout_verdict import StageSeen
+from mesh.demo.report.narration import Narrator
 from mesh.demo.run import DemoOptions, Run
-from mesh.demo.scenery import load_camera, load_truth, render_cameras
+from mesh.demo.scenes.plan import CameraPlan, ScenePlan
+from mesh.demo.scenes.scenery import load_camera, load_truth, render_cameras
+from mesh.demo.stage.cast import Cast
 from mesh.node.processes import Processes
 
 

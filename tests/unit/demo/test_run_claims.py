@@ -17,12 +17,12 @@ import trio
 from rich.console import Console
 from trio.testing import MockClock
 
-from mesh.demo import reaction_act
 from mesh.demo import run as demo_run
-from mesh.demo.narration import Narrator
-from mesh.demo.plan import ScenePlan
-from mesh.demo.reaction_act import ReactionAct
+from mesh.demo.acts import reaction_act
+from mesh.demo.acts.reaction_act import ReactionAct
+from mesh.demo.report.narration import Narrator
 from mesh.demo.run import DURATION_S_MAX, DemoOptions, Run, run_demo
+from mesh.demo.scenes.plan import ScenePlan
 from mesh.node.processes import ProcessFailedError
 from tests.unit.demo.planted import holding, silent_claims
 

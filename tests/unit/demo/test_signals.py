@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh.demo.signals import (
+from mesh.demo.boxes.signals import (
     REMEMBERED_MAX,
     Decision,
     Lamp,

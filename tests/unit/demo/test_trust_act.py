@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from identity.encoding import Value
-from mesh.demo.cast import Cast
-from mesh.demo.city import generate_city, neighbourhood
+from mesh.demo.acts.trust_act import TrustAct
+from mesh.demo.city.generator import generate_city, neighbourhood
 from mesh.demo.claims import Claims
-from mesh.demo.foundation import BOOTSTRAP, CENTRE
-from mesh.demo.trust_act import TrustAct
+from mesh.demo.stage.cast import Cast
+from mesh.demo.stage.foundation import BOOTSTRAP, CENTRE
 
 EVENT = b"event"
 CITY = neighbourhood(generate_city(1), 6)

@@ -14,9 +14,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from mesh.demo import trust_act
-from mesh.demo.foundation import Principal
-from mesh.demo.trust_act import SWAP_EPOCH, TrustAct
+from mesh.demo.acts import trust_act
+from mesh.demo.acts.trust_act import SWAP_EPOCH, TrustAct
+from mesh.demo.stage.foundation import Principal
 from tests.unit.demo.planted import holding, silent_claims
 from tests.unit.demo.test_trust_act import Played, played_cast
 

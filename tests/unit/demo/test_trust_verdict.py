@@ -3,7 +3,7 @@
 import pytest
 
 from identity.encoding import Value
-from mesh.demo.trust_verdict import (
+from mesh.demo.acts.trust_verdict import (
     accepters,
     holders_epoch,
     link_classes,

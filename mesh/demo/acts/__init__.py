@@ -1,0 +1,1 @@
+"""The four acts: what plays them, and what judges what was done."""

@@ -1,0 +1,1 @@
+"""What is released to the boxes, and what it answers to known pictures."""
