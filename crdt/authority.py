@@ -298,7 +298,15 @@ class _Fold:
             if (holder := self.holders[pair]).cuts or holder.named
         }
         counting = {reference: tuple(sorted(held)) for reference, held in self.counting.items()}
-        return Authority(genesis, head, standings, counting, self.surviving, rulings)
+        grants: dict[Pair, list[tuple[int, bytes]]] = {}
+        for claims in self.claims.values():
+            for reference, claim in claims.items():
+                pair, place = (
+                    Pair(claim.grant.key, claim.grant.name),
+                    (claim.grant.epoch, reference),
+                )
+                grants.setdefault(pair, []).append(place)
+        return Authority(genesis, head, standings, counting, self.surviving, rulings, grants)
 
     def ruling(self, holder: Holder) -> Ruling:
         """Freeze what seniors decided about a pair."""

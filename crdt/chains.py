@@ -71,21 +71,15 @@ def chain_reaches(replica: Replica, chain: Iterable[Entry], key: bytes) -> bool:
 def _grant_of(replica: Replica, pair: Pair) -> Entry | None:
     """Return the counting grant entry of a pair with the highest epoch, if an entry granted it.
 
-    What counts was parsed when it was folded: of each entry only whom it grants what is looked at,
-    since every hello asks, and a fleet holds as many grants as boxes.
+    The fold knows which entries grant a pair: every hello asks, and a fleet holds as many grants as
+    boxes.
     """
     best: tuple[int, bytes] | None = None
     found: Entry | None = None
-    for entry_id in replica.authority.counting:
+    for epoch, entry_id in replica.authority.grants.get(pair, ()):
         entry = replica.entry(entry_id)
-        if entry is None or entry.kind != "grant":
-            continue
-        match entry.body:
-            case {"pk": bytes(key), "name": str(name), "epoch": int(epoch)} if pair == (key, name):
-                rank = (-epoch, entry_id)
-            case _:
-                continue
-        if best is None or rank < best:
+        rank = (-epoch, entry_id)
+        if entry is not None and (best is None or rank < best):
             best, found = rank, entry
     return found
 
@@ -102,7 +96,7 @@ def invite_entries(replica: Replica, pair: Pair) -> tuple[Entry, ...]:
     """Return the entries of an invite for a pair: whole issuer feeds, senior first."""
     entries: dict[bytes, Entry] = {}
     for grant in grant_chain(replica, pair):
-        feeds = sorted(feed for feed in replica.feeds() if feed[:2] == grant.feed[:2])
+        feeds = [feed for feed in replica.feeds_of(grant.author) if feed.lane == grant.lane]
         for feed in feeds:
             tip = replica.head(feed) if feed != grant.feed else grant
             if tip is None:

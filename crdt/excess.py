@@ -33,6 +33,13 @@ class Excess:
     def __len__(self) -> int:
         return len(self._authors)
 
+    def copy(self) -> "Excess":
+        """Return a room of its own in which the same waits."""
+        made = Excess()
+        made._waiting = {author: dict(held) for author, held in self._waiting.items()}
+        made._sizes, made._authors, made.size = dict(self._sizes), dict(self._authors), self.size
+        return made
+
     def get(self, identifier: bytes) -> Entry | None:
         """Return an entry that waits."""
         author = self._authors.get(identifier)

@@ -91,6 +91,15 @@ class Feed:
             f"<Feed {self.id.author.hex()[:8]} {self.id.lane}/{self.id.inc:x} {len(self)}{forked}>"
         )
 
+    def copy(self) -> "Feed":
+        """Return a feed of its own that holds the same."""
+        made = Feed(self.id)
+        made.floor, made.last = self.floor, self.last
+        made._entries, made._by_seq = dict(self._entries), dict(self._by_seq)
+        made._loose, made._twins = dict(self._loose), list(self._twins)
+        made._anchors, made._first_fork = self._anchors, self._first_fork
+        return made
+
     def add(self, entry: Entry, *, anchor: bool = False) -> list[Entry]:
         """Take in an entry not held yet; return what became linked, parents before children.
 

@@ -102,6 +102,19 @@ class EntryIndex:
             index.add(entry)
         return index
 
+    def copy(self) -> "EntryIndex":
+        """Return an index of its own that holds the same; what bodies say is parsed only once."""
+        made = EntryIndex(self.ns, self._kinds)
+        made._feeds = {identifier: feed.copy() for identifier, feed in self._feeds.items()}
+        made._lanes = {
+            place: {inc: made._feeds[feed.id] for inc, feed in feeds.items()}
+            for place, feeds in self._lanes.items()
+        }
+        made._totals = dict(self._totals)
+        made._twinned = {author: dict(feeds) for author, feeds in self._twinned.items()}
+        made._bodies, made.named = dict(self._bodies), dict(self.named)
+        return made
+
     @property
     def kinds(self) -> Kinds:
         """The table by which bodies are parsed."""
@@ -291,6 +304,11 @@ class EntryIndex:
             if seen[feed.id.lane] <= EVIDENCE_FEEDS_MAX:
                 found[feed.id] = feed
         return found
+
+    @property
+    def has_twins(self) -> bool:
+        """Whether any feed holds evidence."""
+        return bool(self._twinned)
 
     def is_twinned(self, author: bytes) -> bool:
         """Whether any feed of a key holds evidence."""

@@ -42,6 +42,17 @@ class KnownAuthors:
     def __len__(self) -> int:
         return sum(bool(author.ranks) for author in self._authors.values())
 
+    def copy(self) -> "KnownAuthors":
+        """Return a closure of its own that holds the same."""
+        made = KnownAuthors()
+        made._authors = {
+            key: _Author(
+                {rank: dict(held) for rank, held in author.ranks.items()}, list(author.grants)
+            )
+            for key, author in self._authors.items()
+        }
+        return made
+
     def limit(self, key: bytes) -> Limit:
         """Return how much of a key's AUTH lane is stored: the most that any chain gives it."""
         author = self._authors.get(key)

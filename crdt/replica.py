@@ -11,15 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from crdt.authority import settle
 from crdt.bodies import Place
 from crdt.entry import Entry, FeedId, Lane
+from crdt.folds import ALONE, Folds
 from crdt.index import PRUNED_LANES
 from crdt.kinds import KEY_RULES, KINDS, KeyRule, Kinds
 from crdt.registers import Register, registers_of
 from crdt.retention import Retention
-from crdt.snapshot import Topics, pair_status, shows_status
+from crdt.snapshot import Topics
 from crdt.standing import Authority, Pair, Ruling
+from crdt.statuses import LaneStatus
 from identity.genesis import Genesis, RootChain, RootStatement, RootVerdict
 
 __all__ = ["Offer", "Replica", "ReplicaStatistics"]
@@ -61,20 +62,52 @@ class Replica:
         genesis: of the fleet.
         rules: the register keys.
         kinds: the table of kinds.
+        folds: computes the views; only a process with many replicas has others.
     """
 
     def __init__(
-        self, genesis: Genesis, rules: Sequence[KeyRule] = KEY_RULES, *, kinds: Kinds = KINDS
+        self,
+        genesis: Genesis,
+        rules: Sequence[KeyRule] = KEY_RULES,
+        *,
+        kinds: Kinds = KINDS,
+        folds: Folds = ALONE,
     ) -> None:
         self.chain = RootChain(genesis)
         """The accepted root statements; offer new ones with `offer_root`."""
+        self.folds = folds
+        """Computes the views, and what others fold from them."""
         self._rules = rules
         self._retention = Retention(genesis.ns, kinds)
+        self._is_shared = False
         self._authority: Authority | None = None
         self._registers: Mapping[str, Register] | None = None
-        self._status = {lane: _StatusCache() for lane in PRUNED_LANES}
-        self._folds = 0
+        self._status = {lane: LaneStatus(lane) for lane in PRUNED_LANES}
+        self._settled = 0
         self._version = 0
+
+    def twin(self) -> "Replica":
+        """Return a replica that holds the same; both share it in memory until one is changed.
+
+        Drain what is new and what was dropped first: each of the two would tell it.
+        """
+        kinds = self._retention.index.kinds
+        made = Replica(self.chain.genesis, self._rules, kinds=kinds, folds=self.folds)
+        made.chain, made._retention = self.chain.copy(), self._retention
+        made._authority, made._registers = self.authority, self.registers
+        for lane in self._status:
+            self.status(lane)
+        made._status = {lane: status.copy() for lane, status in self._status.items()}
+        made._version = self._version
+        made._is_shared = self._is_shared = True
+        return made
+
+    def _own(self) -> Retention:
+        """Return the books to write into: from now on our own."""
+        if self._is_shared:
+            self._retention = self._retention.copy()
+            self._is_shared = False
+        return self._retention
 
     # Offering
 
@@ -90,11 +123,12 @@ class Replica:
         if entry.ns != self.chain.genesis.ns:
             return Offer.INVALID
         if retention.holds(entry.id):
-            if verified:
-                retention.refresh(entry)
+            if verified and retention.is_unverified(entry.id):
+                self._own().refresh(entry)
             return Offer.KNOWN
         if entry.author not in retention.known:
             return Offer.UNKNOWN_AUTHOR
+        retention = self._own()
         twinned = retention.index.is_twinned(entry.author)
         if not retention.admits(entry, verified=verified):
             return Offer.INVALID
@@ -115,13 +149,13 @@ class Replica:
         """Take in a root statement; only an accepted one changes anything."""
         verdict = self.chain.accept(statement)
         if verdict is RootVerdict.ACCEPTED:
-            self._retention.hear_root(statement)
+            self._own().hear_root(statement)
             self._forget_authority()
         return verdict
 
     def keep_whole(self, key: bytes) -> None:
         """Keep all of a key's feeds from now on, whatever the limits: for one's own issuers."""
-        self._retention.keep_whole(key)
+        self._own().keep_whole(key)
         self._version += 1
 
     def has_signature(self, identifier: bytes) -> bool:
@@ -132,7 +166,9 @@ class Replica:
         entry = self.entry(identifier)
         if entry is None:
             return False
-        good = self._retention.has_signature(identifier)
+        if not self._retention.is_unverified(identifier):
+            return True
+        good = self._own().has_signature(identifier)
         if not good:
             self._forget_authority()
             self._forget_views(entry)
@@ -144,7 +180,7 @@ class Replica:
         if cache is None:
             self._forget_authority()
         else:
-            cache.stale[entry.author] = None
+            cache.forget(entry.author)
 
     def _forget_authority(self) -> None:
         self._authority = None
@@ -155,7 +191,7 @@ class Replica:
         """Drop entries that wait, after those were kept that seniors' rulings cover."""
         if self._retention.is_crowded:
             self._settle()
-        self._retention.make_room()
+        self._own().make_room()
         self._forget_authority()
 
     # Views
@@ -174,15 +210,16 @@ class Replica:
         return self._authority if self._authority is not None else self._settle()
 
     def _settle(self) -> Authority:
-        authority = settle(
-            self._retention.index, self.chain.genesis, self.chain.statements, self._rules
+        retention, chain = self._own(), self.chain
+        authority = self.folds.authority(
+            retention.index, chain.genesis, chain.statements, self._rules
         )
         rulings: dict[bytes, list[Ruling]] = {}
         for pair, ruling in authority.rulings.items():
             rulings.setdefault(pair.key, []).append(ruling)
-        self._retention.settle(rulings)
+        retention.settle(rulings)
         self._authority = authority
-        self._folds += 1
+        self._settled += 1
         return authority
 
     @property
@@ -190,8 +227,10 @@ class Replica:
         """The multi-writer registers by key. The same object until the authority changes."""
         authority = self.authority
         if self._registers is None:
-            index = self._retention.index
-            self._registers = registers_of(authority, self.chain.statements, index, self._rules)
+            index, said, rules = self._retention.index, self.chain.statements, self._rules
+            self._registers = self.folds.once(
+                "registers", (authority,), lambda: registers_of(authority, said, index, rules)
+            )
         return self._registers
 
     def status(self, lane: Lane) -> Mapping[Pair, Topics]:
@@ -200,26 +239,14 @@ class Replica:
         Args:
             lane: STATE or FLEET.
         """
-        authority, cache = self.authority, self._status[lane]
-        if cache.authority is not authority:
-            cache.authority, cache.topics = authority, {}
-            changed = list(authority.standings)
-        elif cache.stale:
-            changed = [pair for key in cache.stale for pair in authority.pairs_of(key)]
-        else:
-            return cache.topics
-        said = dict(cache.topics)
-        for pair in changed:
-            if shows_status(authority, authority.standings[pair], lane):
-                said[pair] = self._pair_status(pair, lane)
-        cache.topics = {pair: said[pair] for pair in authority.standings if said.get(pair)}
-        cache.stale.clear()
-        return cache.topics
-
-    def _pair_status(self, pair: Pair, lane: Lane) -> Topics:
-        return pair_status(self.authority, self._retention.index, pair, lane)
+        return self._status[lane].topics(self.authority, self._retention.index)
 
     # The set, as sync and the store see it
+
+    @property
+    def remembered(self) -> dict[object, object]:
+        """What others worked out of this content, for them alone; twins have it in common."""
+        return self._retention.remembered
 
     def is_known_author(self, key: bytes) -> bool:
         """Whether a chain of grants reaches a key, cuts and revocations aside."""
@@ -243,6 +270,11 @@ class Replica:
     def feeds(self) -> list[FeedId]:
         """Return the feeds of which anything is kept, ascending."""
         return sorted(self._retention.feeds())
+
+    def feeds_of(self, author: bytes) -> list[FeedId]:
+        """Return those of one author, ascending; what others wrote is not looked at."""
+        held = (feed.id for lane in Lane for feed in self._retention.index.lane(author, lane))
+        return sorted(feed for feed in held if feed in self._retention.feeds())
 
     def tips(self, feed: FeedId) -> tuple[bytes, ...]:
         """Return the ids of the ends of a feed's kept branches, ascending."""
@@ -333,16 +365,23 @@ class Replica:
             for place in ruling.named:
                 yield FeedId(pair.key, place.lane, place.inc), place
 
+    @property
+    def has_news(self) -> bool:
+        """Whether one of the two drains has something to return."""
+        return bool(self._retention.new or self._retention.dropped)
+
     def drain_new(self) -> list[Entry]:
         """Return the entries kept since the last call, in that order: to persist and to pass on."""
         new = list(self._retention.new.values())
-        self._retention.new.clear()
+        if new:
+            self._own().new.clear()
         return new
 
     def drain_dropped(self) -> list[Entry]:
         """Return the entries no longer kept since the last call: to delete from a store."""
         dropped = list(self._retention.dropped.values())
-        self._retention.dropped.clear()
+        if dropped:
+            self._own().dropped.clear()
         return dropped
 
     def statistics(self) -> ReplicaStatistics:
@@ -354,19 +393,8 @@ class Replica:
             waiting_bytes=retention.excess.size,
             feeds=len(self.feeds()),
             known_authors=len(retention.known),
-            folds=self._folds,
+            folds=self._settled,
         )
 
     def __repr__(self) -> str:
         return f"<Replica root {self.chain.number}, {len(self._retention.kept)} entries>"
-
-
-class _StatusCache:
-    """One lane's view, and whose part of it changed since."""
-
-    __slots__ = ("authority", "stale", "topics")
-
-    def __init__(self) -> None:
-        self.authority: Authority | None = None
-        self.topics: dict[Pair, Topics] = {}
-        self.stale: dict[bytes, None] = {}

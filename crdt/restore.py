@@ -59,7 +59,7 @@ def resume_feed(
     will be opened.
     """
     own = loaded.own.get(lane)
-    feeds = [feed for feed in replica.feeds() if feed[:2] == (key.public, lane)]
+    feeds = [feed for feed in replica.feeds_of(key.public) if feed.lane == lane]
     incarnations = [feed.inc for feed in feeds] + ([] if own is None else [own.inc])
     feed = None if own is None else FeedId(key.public, lane, own.inc)
     return OwnFeed(

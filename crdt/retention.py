@@ -50,8 +50,22 @@ class Retention:
         self._rulings: Mapping[bytes, Sequence[Ruling]] = {}
         self._whole: dict[bytes, None] = {}
         self._root_grants: list[Grant] = []
+        self.remembered: dict[object, object] = {}
+        """What others worked out of what is kept; see `Replica.remembered`."""
         self._gained = False
         self._lost = False
+
+    def copy(self) -> "Retention":
+        """Return books of their own that hold the same; nothing is drained on either side."""
+        made = Retention(self.index.ns, self.index.kinds)
+        made.index, made.known = self.index.copy(), self.known.copy()
+        made.excess = self.excess.copy()
+        made.kept, made.new, made.dropped = dict(self.kept), dict(self.new), dict(self.dropped)
+        made._feeds, made._unverified = dict(self._feeds), dict(self._unverified)
+        made._strays, made._crowded = dict(self._strays), dict(self._crowded)
+        made._rulings, made._whole = self._rulings, dict(self._whole)
+        made._root_grants = list(self._root_grants)
+        return made
 
     # Who is known
 
@@ -79,6 +93,10 @@ class Retention:
     def holds(self, identifier: bytes) -> bool:
         """Whether an entry is in memory, kept or waiting."""
         return identifier in self.kept or identifier in self.excess
+
+    def is_unverified(self, identifier: bytes) -> bool:
+        """Whether an entry is held whose own signature was never checked."""
+        return identifier in self._unverified
 
     def refresh(self, entry: Entry) -> None:
         """Take the place of a held copy whose own signature was never checked."""

@@ -5,8 +5,9 @@ your key a name must neither revive nor kill what you hold under another. See do
 "Authority is a stratified fold".
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from crdt.bodies import Place
@@ -140,6 +141,7 @@ class Authority:
         surviving: AUTH entries that no cut, evidence or limit voids, and for which pairs; a kind
             that no capability guards counts by this.
         rulings: of the pairs about which seniors decided anything.
+        grants: epoch and entry id of every grant that counts, by the pair that it grants.
     """
 
     __slots__ = (
@@ -148,6 +150,7 @@ class Authority:
         "_names",
         "counting",
         "district_depth",
+        "grants",
         "ns",
         "root",
         "rulings",
@@ -163,6 +166,7 @@ class Authority:
         counting: Mapping[bytes, tuple[Pair, ...]],
         surviving: Mapping[bytes, tuple[Pair, ...]],
         rulings: Mapping[Pair, Ruling],
+        grants: Mapping[Pair, Sequence[tuple[int, bytes]]] = MappingProxyType({}),
     ) -> None:
         self.ns = genesis.ns
         self.district_depth = genesis.district_depth
@@ -171,6 +175,7 @@ class Authority:
         self.counting = counting
         self.surviving = surviving
         self.rulings = rulings
+        self.grants = grants
         self._digest: bytes | None = None
         self._keys: dict[bytes, tuple[Pair, ...]] = {}
         self._names: dict[str, tuple[Pair, ...]] = {}

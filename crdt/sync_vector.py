@@ -12,7 +12,6 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 from crdt.entry import Entry, FeedId, Lane
 from crdt.replica import Replica
@@ -145,20 +144,23 @@ class _Remembered(NamedTuple):
     digest: bytes
 
 
-_REMEMBERED: WeakKeyDictionary[Replica, dict[tuple[Reach, int], _Remembered]] = WeakKeyDictionary()
-"""Digests by replica. A replica gives out the same view objects until what it keeps changes, so a
-digest holds as long as they are the same; most sessions of a fleet at rest cost two look-ups."""
-
-
 def summarise(replica: Replica, reach: Reach) -> Summary:
-    """Return the digests of every shared lane."""
-    remembered = _REMEMBERED.setdefault(replica, {})
+    """Return the digests of every shared lane.
+
+    A replica gives out the same view objects until what it keeps changes, so a digest holds as long
+    as they are the same; most sessions of a fleet at rest cost two look-ups.
+    """
+    remembered = replica.remembered
     authority = replica.authority
     lanes: list[tuple[int, bytes]] = []
     for lane in sorted(reach.lanes):
         status = replica.status(lane) if lane in LANES_PRUNED else None
         known = remembered.get((reach, lane))
-        if known is None or known.authority is not authority or known.status is not status:
+        if (
+            not isinstance(known, _Remembered)
+            or known.authority is not authority
+            or known.status is not status
+        ):
             known = _Remembered(authority, status, lane_digest(replica, reach, lane))
             remembered[reach, lane] = known
         lanes.append((int(lane), known.digest))

@@ -71,8 +71,8 @@ def _everything(names: str) -> tuple[Capability, ...]:
 def feed_heads(replica: Replica, key: bytes) -> list[list[object]]:
     """Return the cut that keeps everything of a key's AUTH feeds that we hold."""
     cut: list[list[object]] = []
-    for feed in replica.feeds():
-        head = replica.head(feed) if feed[:2] == (key, Lane.AUTH) else None
+    for feed in replica.feeds_of(key):
+        head = replica.head(feed) if feed.lane == Lane.AUTH else None
         if head is not None:
             cut.append([feed.lane, feed.inc, head.seq, head.id])
     return cut

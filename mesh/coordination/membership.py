@@ -30,6 +30,7 @@ __all__ = [
     "NodeRow",
     "Running",
     "fold_membership",
+    "inventories",
     "node_rows",
     "parse_inventory",
 ]
@@ -169,6 +170,11 @@ def fold_membership(
         )
         members[pair.name] = (*members.get(pair.name, ()), member)
     return Membership(MappingProxyType(members), _digest(members))
+
+
+def inventories(fleet: Mapping[Pair, Mapping[str, object]]) -> dict[Pair, object]:
+    """Return what boxes say they run, as stated: all that membership takes from a status."""
+    return {pair: said[_RUNS] for pair, said in fleet.items() if _RUNS in said}
 
 
 def parse_inventory(value: object) -> Inventory:

@@ -23,7 +23,7 @@ Everything here is a pure function; see docs/architecture.md, "Presence".
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Presence", "next_last_linked", "presence", "up_links"]
+__all__ = ["Presence", "next_last_linked", "presence"]
 
 WITNESSES_MIN = 2
 """Fewest last-linked peers remembered of a member that had as many."""
@@ -42,21 +42,6 @@ class Presence:
     seen: tuple[bytes, ...]
     dark: tuple[bytes, ...]
     unknown: tuple[bytes, ...]
-
-
-def up_links(statements: Mapping[bytes, Collection[bytes]]) -> tuple[tuple[bytes, bytes], ...]:
-    """The links that at least one end states and neither end denies, the smaller key first, sorted.
-
-    Args:
-        statements: member → the peers that its latest statement lists; no entry if it made none.
-    """
-    stated = {peer: frozenset(linked) for peer, linked in statements.items()}
-    up: dict[tuple[bytes, bytes], None] = {}
-    for peer in sorted(stated):
-        for other in sorted(stated[peer]):
-            if other != peer and (other not in stated or peer in stated[other]):
-                up[min(peer, other), max(peer, other)] = None
-    return tuple(sorted(up))
 
 
 def presence(
@@ -115,17 +100,22 @@ def next_last_linked(before: tuple[bytes, ...], stated: Collection[bytes]) -> tu
 def _component(
     start: bytes, current: Collection[bytes], heard: Mapping[bytes, Collection[bytes]]
 ) -> frozenset[bytes]:
-    """Who is reached from `start` over up links, through those who state theirs."""
-    near: dict[bytes, list[bytes]] = {peer: [] for peer in current}
-    for a, b in up_links(heard):
-        if a in near and b in near:
-            near[a].append(b)
-            near[b].append(a)
-    reached = {start}
-    frontier = [start]
+    """Who is reached from `start`, which states its links, over up links and who states theirs.
+
+    Nothing is reached through who states nothing, so each link here is one that its near end
+    states: it is up unless the far end denies it.
+    """
+    stated = {peer: frozenset(linked) for peer, linked in heard.items()}
+    reached, frontier = {start}, [start]
     while frontier:
-        for other in near[frontier.pop()]:
-            if other not in reached:
+        peer = frontier.pop()
+        for other in stated[peer]:
+            if other in reached or other not in current:
+                continue
+            theirs = stated.get(other)
+            if theirs is None:
                 reached.add(other)
-                frontier += [other] if other in heard else []
+            elif peer in theirs:
+                reached.add(other)
+                frontier.append(other)
     return frozenset(reached)

@@ -1,8 +1,10 @@
 """Waking a mind from what its store held."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from crdt.entry import Lane
+from crdt.folds import ALONE, Folds
 from crdt.replica import Replica
 from crdt.restore import restore, resume_feed
 from crdt.store_records import Loaded
@@ -16,9 +18,17 @@ from mesh.units import Instant
 if TYPE_CHECKING:
     from random import Random
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "wake_replica"]
 
 _OWN_LANES = (Lane.AUTH, Lane.STATE, Lane.FLEET)
+
+
+def wake_replica(genesis: Genesis, loaded: Loaded, folds: Folds = ALONE) -> Replica:
+    """Return the replica of what a store held."""
+    replica = Replica(genesis, ROLLOUT_KEY_RULES, kinds=ROLLOUT_KINDS, folds=folds)
+    restore(replica, loaded)
+    replica.drain_new()
+    return replica
 
 
 def assemble(
@@ -30,6 +40,7 @@ def assemble(
     boot: int,
     rng: "Random",
     now: Instant,
+    wake: Callable[[Genesis, Loaded], Replica] = wake_replica,
 ) -> Mind:
     """Return the mind of a node that starts.
 
@@ -41,10 +52,9 @@ def assemble(
         boot: number of this start, durable already.
         rng: source of every random choice; 32 bits of it become part of the boot id.
         now: when it starts.
+        wake: makes the replica; a simulator has many that wake from the same facts.
     """
-    replica = Replica(genesis, ROLLOUT_KEY_RULES, kinds=ROLLOUT_KINDS)
-    restore(replica, loaded)
-    replica.drain_new()
+    replica = wake(genesis, loaded)
     feeds = {
         lane: resume_feed(secret, replica, loaded, lane, started_ns=now.mono_ns)
         for lane in _OWN_LANES

@@ -47,8 +47,8 @@ class Meeting:
             chain = ()  # sync brings it
         heads = [
             Head(feed.lane, feed.inc, head.seq, head.id)
-            for feed in replica.feeds()
-            if feed.author == peer and (head := replica.head(feed)) is not None
+            for feed in replica.feeds_of(peer)
+            if (head := replica.head(feed)) is not None
         ]
         hello = Hello(
             cores.ns,

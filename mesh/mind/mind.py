@@ -101,7 +101,7 @@ class Mind(Readable):
             trust=trust,
             links=Links(replica, trust),
             clock=ClockConsensus(genesis.clock_skew_ms_max),
-            neighbours=Neighbours(genesis, secret.public, config.bootstraps),
+            neighbours=Neighbours(genesis, secret.public, config.bootstraps, replica.folds),
             hearing=Hearing(replica, self._gap),
             writing=Writing(feeds, self._persist_own, lambda: rng.getrandbits(16)),
             syncing=Syncing(replica, self._send_sync, rng.random, self._compared),

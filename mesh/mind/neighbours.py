@@ -9,6 +9,7 @@ dialled. See docs/network.md, "Topic-aware topology".
 from collections.abc import Mapping
 from typing import cast
 
+from crdt.folds import Folds
 from crdt.standing import Pair
 from identity.genesis import Genesis
 from mesh.choreography.cells import cells_covering
@@ -16,7 +17,7 @@ from mesh.choreography.places import Places
 from mesh.choreography.topics import district_of
 from mesh.coordination.membership import Member
 from mesh.coordination.presence import Presence, next_last_linked, presence
-from mesh.coordination.topology import MemberPlace, links, links_of
+from mesh.coordination.topology import Link, MemberPlace, links, links_of
 from mesh.mind.effects import Want
 
 __all__ = ["Neighbours"]
@@ -36,13 +37,19 @@ class Neighbours:
         genesis: the fleet; its `interest_m` is how far a box is assumed to listen.
         me: our key.
         bootstraps: peers and addresses of the invite, dialled while hardly anybody is known.
+        folds: where members stand is a function of the views, and computed as these are.
     """
 
     def __init__(
-        self, genesis: Genesis, me: bytes, bootstraps: Mapping[bytes, tuple[str, ...]]
+        self,
+        genesis: Genesis,
+        me: bytes,
+        bootstraps: Mapping[bytes, tuple[str, ...]],
+        folds: Folds,
     ) -> None:
         self._genesis = genesis
         self._me = me
+        self._folds = folds
         self._bootstraps = dict(bootstraps)
         self._last_linked: dict[bytes, tuple[bytes, ...]] = {}
         self._stated: dict[bytes, tuple[bytes, ...]] = {}
@@ -63,7 +70,7 @@ class Neighbours:
                 self._stated[member.key] = stated
                 before = self._last_linked.get(member.key, ())
                 self._last_linked[member.key] = next_last_linked(before, stated)
-        for gone in [key for key in self._stated if key not in current]:
+        for gone in self._stated.keys() - frozenset(current):
             del self._stated[gone]
         self.presence = presence(
             me=self._me,
@@ -80,16 +87,20 @@ class Neighbours:
         fleet: Mapping[Pair, Mapping[str, object]],
     ) -> tuple[Want, ...]:
         """Return the peers to keep links with, those on our list of neighbours as near."""
-        held = {member.place: member.key for member in members if member.place}
-        located = {member.key: self._place(member, held, places) for member in members}
+        located = self._located(members, places)
         # Who sees nobody cannot tell who is gone: it may be the one that was cut off.
         dark = self.presence.dark if self.presence.seen else ()
-        chosen = links(located, dark, salt=self._genesis.ns)
+        if dark:
+            chosen = links(located, dark, salt=self._genesis.ns)
+        else:
+            chosen = self.layout(members, places)
+        mine = links_of(self._me, chosen)
+        linked = frozenset(mine)
         addresses = {
             member.key: _addresses(fleet.get(Pair(member.key, member.name), {}))
             for member in members
+            if member.key in linked
         }
-        mine = links_of(self._me, chosen)
         near = self._near(mine, members, located)
         wants = [
             Want(peer, addresses[peer] or self._bootstraps.get(peer, ()), peer in near)
@@ -114,6 +125,21 @@ class Neighbours:
         home = {member.district for member in members if member.key == self._me}
         outside = [m.key for m in members if m.district not in home and m.key in mine]
         return near | set(outside[:OUTSIDERS])
+
+    def layout(self, members: tuple[Member, ...], places: Places) -> tuple[Link, ...]:
+        """Return the links that the fleet should have while nobody is dark, sorted."""
+        return self._folds.once(
+            "layout",
+            (members, places),
+            lambda: links(self._located(members, places), salt=self._genesis.ns),
+        )
+
+    def _located(self, members: tuple[Member, ...], places: Places) -> Mapping[bytes, MemberPlace]:
+        def locate() -> Mapping[bytes, MemberPlace]:
+            held = {member.place: member.key for member in members if member.place}
+            return {member.key: self._place(member, held, places) for member in members}
+
+        return self._folds.once("located", (members, places), locate)
 
     def _place(self, member: Member, held: Mapping[str, bytes], places: Places) -> MemberPlace:
         """Where a member stands; `held` says who holds which place."""

@@ -1,16 +1,28 @@
 """The views a node looks at, folded from its replica and kept while that does not change."""
 
 from collections.abc import Mapping
-from typing import cast
+from typing import NamedTuple, cast
 
 from crdt.entry import Lane
+from crdt.registers import Register
 from crdt.replica import Replica
+from crdt.standing import Authority, Pair
 from mesh.choreography.places import Places
-from mesh.coordination.membership import Membership, fold_membership
+from mesh.coordination.membership import Member, Membership, fold_membership, inventories
 
 __all__ = ["Views"]
 
 _PLACE = "place/"
+
+
+class _Folded(NamedTuple):
+    """The membership and what it was folded from; of the FLEET status only the inventories."""
+
+    authority: Authority
+    registers: Mapping[str, Register]
+    fleet: Mapping[Pair, Mapping[str, object]]
+    stated: Mapping[Pair, object]
+    membership: Membership
 
 
 class Views:
@@ -22,7 +34,7 @@ class Views:
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
         self._seen: tuple[object, ...] = ()
-        self._membership: Membership | None = None
+        self._folded: _Folded | None = None
         self._places: Places | None = None
         self._registers: object = None
 
@@ -32,22 +44,36 @@ class Views:
         if all(a is b for a, b in zip(now, self._seen, strict=False)) and self._seen:
             return False
         self._seen = now
-        self._membership = None
         return True
 
     @property
     def membership(self) -> Membership:
-        """Who is in the fleet."""
-        self.refresh()
-        if self._membership is None:
-            replica = self._replica
-            self._membership = fold_membership(
-                replica.authority,
-                replica.registers,
-                replica.status(Lane.FLEET),
-                district_depth=replica.chain.genesis.district_depth,
+        """Who is in the fleet. The same object while nothing changed but who is linked to whom."""
+        replica, before = self._replica, self._folded
+        authority, registers = replica.authority, replica.registers
+        fleet = replica.status(Lane.FLEET)
+        same = (
+            before is not None and before.authority is authority and before.registers is registers
+        )
+        if before is not None and same and before.fleet is fleet:
+            return before.membership
+        stated = inventories(fleet)
+        if before is not None and same and before.stated == stated:
+            membership = before.membership
+        elif stated:
+            membership = self._fold(authority, registers, fleet)
+        else:
+            membership = replica.folds.once(
+                "membership", (authority, registers), lambda: self._fold(authority, registers, {})
             )
-        return self._membership
+        self._folded = _Folded(authority, registers, fleet, stated, membership)
+        return membership
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Every member that may act, sorted by name and key."""
+        membership = self.membership
+        return self._replica.folds.once("members", (membership,), membership.current)
 
     @property
     def places(self) -> Places:
@@ -55,14 +81,19 @@ class Views:
         registers = self._replica.registers
         if self._places is None or registers is not self._registers:
             self._registers = registers
-            self._places = Places(
-                {
-                    key.removeprefix(_PLACE): cast("Mapping[str, object]", register.value)
-                    for key, register in registers.items()
-                    if key.startswith(_PLACE) and register.value is not None
-                }
+            self._places = self._replica.folds.once(
+                "places", (registers,), lambda: _places(registers)
             )
         return self._places
+
+    def _fold(
+        self,
+        authority: Authority,
+        registers: Mapping[str, Register],
+        fleet: Mapping[Pair, Mapping[str, object]],
+    ) -> Membership:
+        depth = self._replica.chain.genesis.district_depth
+        return fold_membership(authority, registers, fleet, district_depth=depth)
 
     def _current(self) -> tuple[object, ...]:
         replica = self._replica
@@ -72,3 +103,13 @@ class Views:
             replica.status(Lane.FLEET),
             replica.status(Lane.STATE),
         )
+
+
+def _places(registers: Mapping[str, Register]) -> Places:
+    return Places(
+        {
+            key.removeprefix(_PLACE): cast("Mapping[str, object]", register.value)
+            for key, register in registers.items()
+            if key.startswith(_PLACE) and register.value is not None
+        }
+    )

@@ -6,6 +6,7 @@ is all or nothing, as a transaction of the real store is: none is ever torn.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from crdt.entry import Entry
@@ -45,11 +46,27 @@ class SimulatedDisk:
         self._unsynced: deque[Batch] = deque()
         self._synced_ns = 0
         self._entries: dict[bytes, Entry] = {}
+        self._ordered: tuple[Entry, ...] | None = None
         self._evidence: dict[tuple[bytes, bytes], None] = {}
         self._roots: dict[int, RootStatement] = {}
         self._own: dict[int, OwnHead] = {}
         self._boots = 0
         self._memory: bytes | None = None
+
+    def copy(self) -> "SimulatedDisk":
+        """Return another disk with the same facts; the two share them in memory until written.
+
+        Nothing of it is its box's own, and no start was counted.
+        """
+        made = SimulatedDisk()
+        self._ordered = made._ordered = self._in_order()
+        made._entries, made._evidence = self._entries, dict(self._evidence)
+        made._roots = dict(self._roots)
+        return made
+
+    def own(self, heads: Iterable[Entry]) -> None:
+        """Note what it holds as the last entries that its box wrote itself, one a lane."""
+        self._own |= {each.lane: _head(each) for each in heads}
 
     @property
     def memory(self) -> bytes | None:
@@ -101,7 +118,8 @@ class SimulatedDisk:
     def restore(self, backup: Backup) -> None:
         """Put a copy back: what was written since is gone, the count of the starts included."""
         self.forget_unsynced()
-        self._entries, self._evidence = dict(backup.entries), dict(backup.evidence)
+        self._entries, self._ordered = dict(backup.entries), None
+        self._evidence = dict(backup.evidence)
         self._roots, self._own = dict(backup.roots), dict(backup.own)
         self._boots, self._memory = backup.boots, backup.memory
 
@@ -118,7 +136,7 @@ class SimulatedDisk:
             entries.setdefault(entry.id, entry)
         for entry in batch.own:
             self._append_own(entries, entry)
-            own[entry.lane] = OwnHead(entry.lane, entry.inc, entry.seq, entry.id)
+            own[entry.lane] = _head(entry)
         for first, second in batch.evidence:
             entries.setdefault(first.id, first)
             entries.setdefault(second.id, second)
@@ -128,7 +146,7 @@ class SimulatedDisk:
             entries.pop(entry.id, None)
         for statement in batch.roots:
             self._roots.setdefault(statement.number, statement)
-        self._entries, self._own = entries, own
+        self._entries, self._ordered, self._own = entries, None, own
         self._memory = self._memory if batch.memory is None else batch.memory
 
     def _append_own(self, entries: dict[bytes, Entry], entry: Entry) -> None:
@@ -150,10 +168,6 @@ class SimulatedDisk:
 
     def load(self) -> Loaded:
         """Return everything to boot from."""
-        entries = sorted(
-            self._entries.values(),
-            key=lambda entry: (entry.lane, entry.author, entry.inc, entry.seq, entry.id),
-        )
         roots = tuple(self._roots[number] for number in sorted(self._roots))
         pairs = [
             (self._entries[first], self._entries[second])
@@ -161,4 +175,18 @@ class SimulatedDisk:
             if first in self._entries and second in self._entries
         ]
         own = dict(self._own)
-        return Loaded(roots, tuple(entries), tuple(pairs), own, self._boots, self._memory)
+        return Loaded(roots, self._in_order(), tuple(pairs), own, self._boots, self._memory)
+
+    def _in_order(self) -> tuple[Entry, ...]:
+        if self._ordered is not None:
+            return self._ordered
+        return tuple(
+            sorted(
+                self._entries.values(),
+                key=lambda entry: (entry.lane, entry.author, entry.inc, entry.seq, entry.id),
+            )
+        )
+
+
+def _head(entry: Entry) -> OwnHead:
+    return OwnHead(entry.lane, entry.inc, entry.seq, entry.id)

@@ -18,6 +18,7 @@ from identity.keys import SecretKey
 from mesh.mind import Mind, MindConfig
 from mesh.mind import effects as fx
 from mesh.mind.assembly import assemble
+from mesh.testing.awakening import Awakening
 from mesh.testing.exchanges import Exchanges
 from mesh.testing.network import LinkModel, Network
 from mesh.testing.simulated_node import Misbehaviour, SimulatedNode
@@ -49,6 +50,7 @@ class Simulation:
         self.now_ns = 0
         self.nodes: dict[bytes, SimulatedNode] = {}
         self.record = Trace()
+        self._awakening = Awakening()
         self.network = Network(self.random("network"), model or LinkModel())
         self.exchanges = Exchanges(self, self.nodes)
         self.workbench = Workbench(self)
@@ -99,6 +101,7 @@ class Simulation:
             boot=node.disk.next_boot(),
             rng=self.random(f"{node.name}/{node.life}"),
             now=now,
+            wake=self._awakening.wake,
         )
         self.exchanges.booted(node, partial(self.workbench.fetched, node, node.life))
         self.perform(node, node.mind.start((node.address,), now))
