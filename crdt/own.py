@@ -181,6 +181,11 @@ class OwnFeed:
     def _discard(self, entries: Iterable[Entry]) -> None:
         self._discarded = [*self._discarded, *entries][-PENDING_MAX:]
 
+    @property
+    def has_discarded(self) -> bool:
+        """Whether `drain_discarded` has something to return."""
+        return bool(self._discarded)
+
     def drain_discarded(self) -> tuple[Entry, ...]:
         """Return entries that were signed and must be taken off the disk, since the last call."""
         discarded, self._discarded = tuple(self._discarded), []

@@ -28,11 +28,12 @@ class ClockConsensus:
         skew_ms_max: how far two honest clocks are assumed to differ at most, milliseconds.
     """
 
-    __slots__ = ("_offsets_ms", "_skew_ms_max")
+    __slots__ = ("_median_ms", "_offsets_ms", "_skew_ms_max")
 
     def __init__(self, skew_ms_max: int) -> None:
         self._skew_ms_max = skew_ms_max
         self._offsets_ms: dict[bytes, deque[int]] = {}
+        self._median_ms = 0
 
     def heard(self, peer: bytes, theirs_ms: int, ours_ms: int) -> None:
         """Note one clock frame; both readings in milliseconds since 1970."""
@@ -40,10 +41,12 @@ class ClockConsensus:
             return
         frames = self._offsets_ms.setdefault(peer, deque(maxlen=FRAMES_MAX))
         frames.append(theirs_ms - ours_ms)
+        self._look()
 
     def forget(self, peer: bytes) -> None:
         """A neighbour left; its clock says nothing more."""
-        self._offsets_ms.pop(peer, None)
+        if self._offsets_ms.pop(peer, None) is not None:
+            self._look()
 
     @property
     def witnesses(self) -> int:
@@ -53,9 +56,14 @@ class ClockConsensus:
     @property
     def offset_ms(self) -> int:
         """Median of the neighbours' clocks minus ours, milliseconds; 0 without neighbours."""
-        return median_low(map(max, self._offsets_ms.values())) if self._offsets_ms else 0
+        return self._median_ms
 
     @property
     def trusted(self) -> bool:
         """Whether our clock is within the assumed skew of the neighbours' median."""
         return abs(self.offset_ms) <= self._skew_ms_max
+
+    def _look(self) -> None:
+        """Work the median out: it is asked for at every frame, and changes with few of them."""
+        latest = self._offsets_ms.values()
+        self._median_ms = median_low(map(max, latest)) if latest else 0

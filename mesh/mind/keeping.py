@@ -38,13 +38,14 @@ class Keeping:
 
     def take_in(self) -> bool:
         """Ask the store for what changed since the last time; says whether anything did."""
-        replica = self._cores.replica
-        new, dropped = replica.drain_new(), replica.drain_dropped()
-        dropped += self._cores.writing.drain_discarded()
-        roots = replica.chain.statements[self._roots :]
-        if not (new or dropped or roots):
+        replica, writing = self._cores.replica, self._cores.writing
+        has_roots = replica.chain.number > self._roots
+        if not (replica.has_news or writing.has_discarded or has_roots):
             self._durable.clear()
             return False
+        new, dropped = replica.drain_new(), replica.drain_dropped()
+        dropped += writing.drain_discarded()
+        roots = replica.chain.statements[self._roots :]
         self._store(new, tuple(dropped), roots)
         return True
 

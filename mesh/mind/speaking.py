@@ -108,6 +108,7 @@ class Speaking:
         self._admission = Admission(genesis.ns, genesis, trust, started=started)
         self._reactions = Reactions(self._locate, mode=mode)
         self._woken: dict[int, None] = {}
+        self._asked: tuple[tuple[Interest, ...], tuple[str, ...]] = ((), ())
         self.traces = TraceRecorder()
 
     def topic(self, draft: Draft) -> str | None:
@@ -190,10 +191,13 @@ class Speaking:
 
     def topics(self) -> tuple[str, ...]:
         """Return every event topic that the current interests ask for, each once, sorted."""
-        wanted: set[str] = set()
-        for interest in self._reactions.interests():
-            wanted.update(self._topics_of(interest))
-        return tuple(sorted(wanted))
+        interests = self._reactions.interests()
+        if interests != self._asked[0]:
+            wanted: set[str] = set()
+            for interest in interests:
+                wanted.update(self._topics_of(interest))
+            self._asked = (interests, tuple(sorted(wanted)))
+        return self._asked[1]
 
     def admission_statistics(self) -> AdmissionStatistics:
         """Return what admission counted."""

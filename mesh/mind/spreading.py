@@ -33,6 +33,8 @@ class Spreading:
         """Be in the topics that our names, our role and our interests ask for, and no others."""
         cores = self._cores
         topics, now_ns = self._topics(), cores.now.mono_ns
+        if topics == self._joined:
+            return
         for topic in self._joined:
             if topic not in topics:
                 cores.route(cores.router.leave(topic, now_ns))

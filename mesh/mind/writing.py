@@ -165,6 +165,11 @@ class Writing:
             if feed.feed is not None and evidence(feed.feed):
                 feed.forked()
 
+    @property
+    def has_discarded(self) -> bool:
+        """Whether `drain_discarded` has something to return."""
+        return any(feed.has_discarded for feed in self._feeds.values())
+
     def drain_discarded(self) -> list[Entry]:
         """Return own entries that were never published and never will be."""
         return [entry for feed in self._feeds.values() for entry in feed.drain_discarded()]
