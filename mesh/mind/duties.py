@@ -2,6 +2,7 @@
 
 from crdt.entry import Lane
 from crdt.errors import CrdtError
+from crdt.standing import Pair
 from mesh.coordination.hello import CLOCK_PERIOD_S, Clock
 from mesh.coordination.trust import PeerClass
 from mesh.mind.conducting import Conducting
@@ -84,6 +85,9 @@ class Duties:
         peers = sorted(link.peer for link in cores.links.members())
         body = {"peers": peers, "addresses": list(self._addresses)}
         mine = cores.trust.peer_class(cores.public).peer_class
+        if self._stated is None and body == self._shown():
+            self._stated = body  # who starts again and finds all as it was has no news to tell
+            cores.soon("topology", TOPOLOGY_DELAY_NS)
         if body == self._stated or cores.config.caches_only or mine is not PeerClass.MEMBER:
             return
         t, now_ns = cores.now.wall_ms, cores.now.mono_ns
@@ -95,6 +99,12 @@ class Duties:
         self._stated = body
         cores.soon("topology", TOPOLOGY_DELAY_NS)
 
+    def _shown(self) -> object:
+        """What we said of our links before this start, as far as we hold it."""
+        cores = self._cores
+        me = Pair(cores.public, cores.config.name)
+        return cores.replica.status(Lane.FLEET).get(me, {}).get("links")
+
     def state_again(self) -> None:
         """The disk refused facts of ours, the statement of our links maybe among them."""
         self._stated = None
@@ -103,7 +113,7 @@ class Duties:
     def _follow_topology(self) -> None:
         """Look who is there, and tell the shell whom to keep links with."""
         cores = self._cores
-        members = cores.views.membership.current()
+        members = cores.views.members
         fleet = cores.replica.status(Lane.FLEET)
         mine = tuple(link.peer for link in cores.links.members())
         cores.neighbours.look(members, fleet, mine)

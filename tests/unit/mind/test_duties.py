@@ -65,6 +65,30 @@ def test_links_are_stated_once_a_change_and_not_for_every_flap():
     assert statement["peers"] == []
 
 
+def test_who_starts_again_among_the_same_has_nothing_to_state():
+    driven = Driven(Town())
+    driven.meet("box-1")
+    driven.persist(driven.wait(5))
+    driven.boot()
+    driven.meet("box-1")
+    effects = driven.wait(60)
+    assert not statements(effects), "the links are those that it said it has"
+    assert driven.mind.presence.seen == (public("box-1"),)
+    driven.meet("box-2")
+    (statement,) = statements(driven.wait(60))
+    assert statement["peers"] == sorted((public("box-1"), public("box-2")))
+
+
+def test_who_starts_again_among_others_states_them():
+    driven = Driven(Town())
+    driven.meet("box-1")
+    driven.persist(driven.wait(5))
+    driven.boot()
+    driven.meet("box-2")
+    (statement,) = statements(driven.wait(60))
+    assert statement["peers"] == [public("box-2")]
+
+
 def test_who_is_no_member_states_nothing():
     town = Town()
     town.write(revoke("box-0", "city/0", []))
