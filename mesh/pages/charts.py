@@ -5,14 +5,15 @@ dark scheme; what colour says is said by shape or words as well. Every mark has 
 pointer shows and a screen reader reads.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mesh.pages.markup import Markup, element, join
 
 __all__ = [
-    "WIDTH", "Row", "figure", "latency_histogram", "short", "spread_bar", "stage_timeline",
-    "timeline",
+    "WIDTH", "Row", "figure", "growth", "latency_histogram", "short", "spread_bar",
+    "stage_timeline", "timeline",
 ]  # fmt: skip
 
 WIDTH = 640.0
@@ -23,6 +24,10 @@ CHARACTER = 6.3
 """Width of a character of words in a row, about."""
 BARS = 150.0
 """Height of the histogram's highest bar."""
+GROWTH_TALL = 220.0
+"""Height of the field in which growth is drawn."""
+DASHES = ("none", "7 4", "2 4", "10 3 2 3")
+"""How lines are told apart without colour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,49 @@ def latency_histogram(bins: Sequence[tuple[str, int]], *, title: str) -> Markup:
         ]  # fmt: skip
     base = element("line", x1=10, y1=BARS + 20, x2=WIDTH - 10, y2=BARS + 20, class_="rule")
     return figure(BARS + 48, title, *rows, base)
+
+
+def growth(series: Mapping[str, Sequence[tuple[float, float]]], *, title: str) -> Markup:
+    """Draw how figures grow with a size, on logarithmic scales: a power is a straight line.
+
+    Args:
+        series: what is drawn → (size, figure), both above nothing; others are left out.
+        title: what is drawn.
+    """
+    lines = {
+        name: [(math.log10(x), math.log10(y)) for x, y in points if x > 0 and y > 0]
+        for name, points in series.items()
+    }
+    xs = [x for points in lines.values() for x, _ in points] or [0.0]
+    ys = [y for points in lines.values() for _, y in points] or [0.0]
+    low, high = math.floor(min(ys)), max(math.ceil(max(ys)), math.floor(min(ys)) + 1)
+    start, wide = min(xs), max(max(xs) - min(xs), 1e-9)
+    left, inner = 60.0, WIDTH - 80.0
+    rows: list[Markup] = []
+    for decade in range(low, high + 1):
+        y = short(14 + (high - decade) / (high - low) * GROWTH_TALL)
+        rows += [
+            element("line", x1=left, y1=y, x2=left + inner, y2=y, class_="rule", opacity=0.3),
+            element("text", f"{10.0**decade:g}", x=left - 8, y=y, class_="axis end"),
+        ]
+    for x in dict.fromkeys(xs):
+        at = short(left + (x - start) / wide * inner)
+        rows.append(element("text", f"{10.0**x:.0f}", x=at, y=GROWTH_TALL + 32, class_="middle"))
+    for number, (name, points) in enumerate(lines.items()):
+        path = [
+            (left + (x - start) / wide * inner, 14 + (high - y) / (high - low) * GROWTH_TALL)
+            for x, y in points
+        ]
+        drawn = " ".join(f"{short(x)},{short(y)}" for x, y in path)
+        dash, y = DASHES[number % len(DASHES)], GROWTH_TALL + 54 + 18 * number
+        pen = {"fill": "none", "class_": "rule", "stroke_dasharray": dash}
+        rows += [
+            element("polyline", points=drawn, **pen),
+            element("line", x1=left, y1=y - 4, x2=left + 40, y2=y - 4, **pen),
+            element("text", name, x=left + 50, y=y),
+            *(element("circle", cx=short(x), cy=short(y), r=3, class_="bar") for x, y in path),
+        ]
+    return figure(GROWTH_TALL + 54 + 18 * len(lines), title, *rows)
 
 
 def spread_bar(values: Mapping[str, float], most: float) -> Markup:
