@@ -14,7 +14,7 @@ from rich.status import Status
 from rich.table import Table
 
 from mesh.cli.nodes import console
-from mesh.cli.scenario_files import Seed, check_seed, read_named, show_progress
+from mesh.cli.scenario_files import Seed, check_file, check_seed, read_named, show_progress
 from mesh.cli.sim import BROKEN, COLOURS
 from mesh.node.processes import Processes
 from mesh.testing.namespaces import NamespacesUnavailableError
@@ -53,6 +53,7 @@ def run(
 ) -> int:
     """Run scenarios on processes in network namespaces, with a switch between them; Linux alone."""
     check_seed(seed)
+    check_file("--json", json_file)
     scenarios = [read_named(file) for file in files] if files else _those_for_wires()
     for scenario in scenarios:
         fits_wires(scenario)

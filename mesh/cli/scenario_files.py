@@ -7,11 +7,13 @@ import typer
 from rich.status import Status
 
 from mesh.cli.options import CommandError
+from mesh.files.form import nearest
+from mesh.pages.place import check_writable
 from mesh.testing.scenario import SEED_MAX, Scenario
 from mesh.testing.scenario_library import library, read_scenario
 from mesh.testing.sight import Sight
 
-__all__ = ["Seed", "check_seed", "read_named", "show_progress"]
+__all__ = ["Seed", "check_file", "check_seed", "read_named", "show_progress"]
 
 Seed = Annotated[int | None, typer.Option(help="Instead of the scenario's own.")]
 
@@ -26,9 +28,27 @@ def read_named(file: str) -> Scenario:
     """Return the scenario in a file, or of that name in the library."""
     path = library().get(file)
     if path is None and not Path(file).exists():
-        known = ", ".join(library())
-        raise CommandError(f"{file} is no file: expected one, or a name of the library: {known}")
+        told = nearest(file, list(library())).replace("expected one", "expected a file, or one")
+        raise CommandError(f"{file} is no file and no name of `mesh sim list`: {told}")
     return read_scenario(path or Path(file))
+
+
+def check_file(option: str, path: Path | None) -> None:
+    """See that a file can be put where an option says, before anything takes its time.
+
+    Results may go to a device or a pipe; a page may not, for it takes the place of what is there.
+    """
+    is_replaced = option != "--json"
+    try:
+        if path is not None and (is_replaced or not path.exists() or path.is_file()):
+            check_writable(path)
+        elif path is not None and path.is_dir():
+            raise OSError(None, "it is a folder")
+    except OSError as error:
+        why = error.strerror or error
+        raise CommandError(
+            f"{option} {path} cannot be written: {why}; expected a file in a folder that is there"
+        ) from None
 
 
 def show_progress(status: Status, scenario: Scenario, sight: Sight) -> None:

@@ -1,6 +1,7 @@
 """`mesh sim`: scenarios in virtual time, each judged by its invariants."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +13,10 @@ from rich.table import Table
 
 from mesh.cli.nodes import console
 from mesh.cli.options import CommandError
-from mesh.cli.scenario_files import Seed, check_seed, read_named, show_progress
+from mesh.cli.scenario_files import Seed, check_file, check_seed, read_named, show_progress
 from mesh.cli.sim_report import Report
 from mesh.cli.sim_shrink import check_folder, shrink_file, shrink_into
+from mesh.files.form import nearest
 from mesh.testing.mind_page import LastHeard, describe_box, describe_journal
 from mesh.testing.runner import Result, replay, run_scenario, to_json
 from mesh.testing.scenario import Scenario, scenario_schema
@@ -51,6 +53,7 @@ def run(
     """Run scenarios; fails when an invariant does not hold, or nothing happened."""
     check_seed(seed)
     scenarios = [_seeded(read_named(file), seed) for file in files or library()]
+    check_file("--json", json_file)
     page = Report(report, json_file)
     if shrink is not None:
         check_folder(shrink)
@@ -96,12 +99,16 @@ def replay_scenario(
 ) -> None:
     """Run a scenario up to a moment, and show what a box holds, sees and heard last."""
     check_seed(seed)
+    if not 0 <= until < math.inf:
+        raise CommandError(f"--until {until}: expected seconds since the fleet stood, 0 or more")
     heard = LastHeard(node)
     world, trouble = replay(read_named(file), until_s=until, seed=seed, watch=heard.watch)
     boxes = world.fleet.boxes
     if node not in boxes:
-        raise CommandError(f"--node {node!r:.60}: expected one of {', '.join(boxes)}")
-    typer.echo(f"{world.now_s:.1f} s after the fleet stood{f'; {trouble}' if trouble else ''}")
+        raise CommandError(f"--node {node!r:.60}: {nearest(node, list(boxes))}")
+    ended = f"the run ended there, before --until {until:g}" if world.now_s < until else ""
+    said = "; ".join(filter(None, (ended, trouble)))
+    typer.echo(f"{world.now_s:.1f} s after the fleet stood{said and f'; {said}'}")
     journal = describe_journal(world.fleet, node, world.deeds.began_ns)
     for line in (*describe_box(world.fleet, node), *heard.lines(), *journal):
         typer.echo(line)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mesh.cli.options import CommandError
-from mesh.pages.place import check_writable, write_report
+from mesh.cli.scenario_files import check_file
+from mesh.pages.place import write_report
 from mesh.testing.recording import Recording
 from mesh.testing.report_page import Played, render_report
 from mesh.testing.runner import Result
@@ -28,11 +29,7 @@ class Report:
         self._recordings: list[Recording] = []
         if path is None:
             return
-        try:
-            check_writable(path)
-        except OSError as error:
-            why = error.strerror or error
-            raise CommandError(f"--report {path} cannot be written: {why}") from None
+        check_file("--report", path)
         if json_file is not None and json_file.resolve() == path.resolve():
             raise CommandError(f"--report {path}: expected another file than --json")
 

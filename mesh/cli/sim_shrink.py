@@ -9,7 +9,8 @@ from rich.status import Status
 
 from mesh.cli.nodes import console
 from mesh.cli.options import CommandError
-from mesh.cli.scenario_files import Seed, check_seed, read_named
+from mesh.cli.scenario_files import Seed, check_file, check_seed, read_named
+from mesh.pages.place import check_writable
 from mesh.testing.runner import Result
 from mesh.testing.scenario import Scenario
 from mesh.testing.shrinking import (
@@ -37,7 +38,7 @@ def shrink_file(
     """Cut a failing scenario down: fewer steps and boxes, less time, weaker faults."""
     check_seed(seed)
     scenario = read_named(file)
-    _check_writable(output)
+    check_file("--output", output)
     shown = console()
     try:
         with Status(f"{scenario.name} …", console=shown) as status:
@@ -76,13 +77,9 @@ def check_folder(folder: Path) -> None:
     """See that files can be put into a folder; it is made if it is not there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        check_writable(folder / "small.yaml")
     except OSError as error:
         raise CommandError(f"--shrink {folder}: {error.strerror}: expected a folder") from None
-
-
-def _check_writable(output: Path) -> None:
-    if not output.parent.is_dir() or output.is_dir():
-        raise CommandError(f"--output {output}: expected a file in a folder that is there")
 
 
 def _progress(scenario: Scenario, shrinking: Shrinking) -> str:

@@ -22,6 +22,9 @@ __all__ = ["Filled", "Form", "MistakeError", "nearest"]
 
 T = TypeVar("T")
 
+KNOWN_MAX = 40
+"""Words that are listed where none is near; of more, the rest is counted."""
+
 _COMPLAINT = re.compile(
     r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<path>\$[^`]*)`)?", re.DOTALL
 )
@@ -176,7 +179,10 @@ def _wrong(name: str, node: Node, spelt: str, told: str) -> MistakeError:
 def nearest(word: str, known: list[str]) -> str:
     """Return what a person may have meant who wrote an unknown word."""
     near = get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
+    if near:
+        return f"did you mean {near[0]}?"
+    more = f" and {len(known) - KNOWN_MAX} more" if len(known) > KNOWN_MAX else ""
+    return f"expected one of {', '.join(known[:KNOWN_MAX])}{more}"
 
 
 def _shape(spelt: str) -> str:

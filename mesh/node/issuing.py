@@ -25,6 +25,7 @@ from identity.encoding import Value
 from identity.keys import is_valid_point
 from mesh.choreography.cells import cell_disk
 from mesh.choreography.topics import district_of
+from mesh.coordination import rights
 from mesh.coordination.enrolment import (
     bootstrap_role,
     box_role,
@@ -37,7 +38,7 @@ from mesh.coordination.enrolment import (
 from mesh.node.asked import EVENTS_DEFAULT, area_in, capability_text, patterns_in
 from mesh.node.control import ControlError, Verb
 from mesh.node.placing import cell_of, put_place
-from mesh.node.signer import Signer, able, invite_for
+from mesh.node.signer import Signer, able, invite_for, refused
 
 __all__ = ["ROLES", "issuing_verbs"]
 
@@ -196,13 +197,8 @@ def _area_around(replica: Replica, wish: _Wish) -> tuple[bytes, ...] | None:
 
 def _issuers(signer: Signer, wish: _Wish, stratum: int) -> list[Standing]:
     """Return the signer's pairs that may grant the name; refuse what would not count."""
-    issuers = able(signer, "grant", wish.name, below=stratum)
-    senior = [held for held in holders(signer.replica, wish.name) if held.stratum < stratum]
-    if senior:
-        raise ControlError(
-            f"{wish.name} is granted at stratum {senior[0].stratum}: a {wish.role} (stratum "
-            f"{stratum}) cannot take it; choose another name"
-        )
+    with refused():
+        issuers = rights.granting(signer.replica, signer.public, wish.name, wish.role, stratum)
     if wish.position is not None:
         able(signer, "place", wish.name)
     return issuers
@@ -242,20 +238,10 @@ async def _revoke(signer: Signer, request: Mapping[str, Value]) -> Mapping[str, 
     if mode not in ("compromise", "retire"):
         raise ControlError(f"mode {mode!r:.20}: expected compromise or retire")
     replica = signer.replica
-    held = holders(replica, str(name))
-    if not held:
+    if not holders(replica, str(name)):
         raise ControlError(f"nobody holds {name!r:.60}: expected a name of `mesh get nodes`")
-    targets = [standing for standing in held if standing.winning and not standing.revoked]
-    if not targets:
-        raise ControlError(f"{name} is revoked already: enrol a new key to bring it back")
-    for standing in targets:
-        if standing.stratum == 0 or standing.pair.key == signer.public:
-            raise ControlError(f"{name} is this key's own name: only a senior can revoke it")
-        issuers = able(signer, "revoke", standing.pair.name)
-        if min(issuer.stratum for issuer in issuers) >= standing.stratum:
-            raise ControlError(
-                f"{name} stands at stratum {standing.stratum}: only a senior of it can revoke it"
-            )
+    with refused():
+        targets = rights.revoking(replica, signer.public, str(name))
     revoked: list[Body] = []
     for standing in targets:
         outside = _outside(replica, standing.pair.key)

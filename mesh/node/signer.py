@@ -4,15 +4,16 @@ A signer is a running node or a desk without a network; whatever signs on a pers
 through this seam, and asks here first whether it would count.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Protocol, cast
 
 from crdt.chains import invite_of
 from crdt.entry import Entry, Lane
 from crdt.replica import Replica
 from crdt.standing import Pair, Standing
-from identity.did import did_from_public
 from identity.invite import Invite
+from mesh.coordination import rights
 from mesh.coordination.membership import fold_membership
 from mesh.node.control import ControlError
 
@@ -22,13 +23,12 @@ __all__ = [
     "invite_for",
     "known_addresses",
     "may",
+    "refused",
     "signed_last",
 ]
 
 ADDRESSES_MAX = 16
 """Most addresses put into an invite."""
-STRATA = 8
-"""Strata there are."""
 
 
 class Signer(Protocol):
@@ -54,28 +54,23 @@ class Signer(Protocol):
         ...
 
 
-def able(signer: Signer, verb: str, name: str, *, below: int = STRATA) -> list[Standing]:
+def able(signer: Signer, verb: str, name: str, *, below: int = rights.STRATA) -> list[Standing]:
     """Return the signer's current pairs of a stratum below one that hold a verb over a name.
 
     Raises:
         ControlError: there is none; the message says what the signer is instead.
     """
-    authority = signer.replica.authority
-    mine = [authority.standings[pair] for pair in authority.pairs_of(signer.public)]
-    current = [standing for standing in mine if standing.current]
-    able = [held for held in current if held.may(verb, name) and held.stratum < below]
-    if able:
-        return able
-    who = did_from_public(signer.public)
-    if not mine:
-        raise ControlError(f"{who} holds no grant in this fleet: it cannot {verb} {name}")
-    if not current:
-        raise ControlError(f"{mine[0].pair.name} ({who}) is not current any more: it signs nothing")
-    rank = f" at a stratum below {below}" if below < STRATA else ""
-    raise ControlError(
-        f"{current[0].pair.name} may not {verb} {name}: expected a key that holds `{verb}` over "
-        f"it{rank}"
-    )
+    with refused():
+        return rights.able(signer.replica, signer.public, verb, name, below=below)
+
+
+@contextmanager
+def refused() -> Generator[None]:
+    """What would not count is refused on the console."""
+    try:
+        yield
+    except rights.UnentitledError as error:
+        raise ControlError(str(error)) from None
 
 
 def may(signer: Signer, verb: str, name: str) -> bool:

@@ -26,6 +26,8 @@ from mesh.choreography.event import SealedEvent
 from mesh.choreography.event_type import event_type
 from mesh.choreography.reactions import Disc, Interest, RequestDecision
 from mesh.config import load_config
+from mesh.coordination.enrolment import holders
+from mesh.coordination.rights import granting, putting, revoking
 from mesh.mind.statistics import MindStatistics
 from mesh.mind.writing import WriteError
 from mesh.node.facts import FactFailedError
@@ -33,6 +35,8 @@ from mesh.node.node import Node
 from mesh.node.nursery import Parent
 from mesh.node.opening import load_secret, open_prepared_node, read_invite
 from mesh.node.shell import read_clocks
+from mesh.orchestration.tables import ROLLOUT_KEY_RULES
+from mesh.testing.entitlement import why_not
 from mesh.testing.town import MODEL, TTL_MS, NearMiss
 
 __all__ = [
@@ -69,6 +73,7 @@ class Put(NamedTuple):
 
     key: str
     value: str | int
+    in_vain: bool = False
 
 
 class Grant(NamedTuple):
@@ -79,12 +84,14 @@ class Grant(NamedTuple):
     capabilities: tuple[Capability, ...]
     place: str | None
     addresses: tuple[str, ...] = ()
+    in_vain: bool = False
 
 
 class Revoke(NamedTuple):
     """Revoke every holder of a name; answered by `Wrote`."""
 
     name: str
+    in_vain: bool = False
 
 
 Order = Look | Publish | Put | Grant | Revoke
@@ -205,6 +212,9 @@ class _Box:
     async def obey(self, order: Order) -> Glimpse | Said | Wrote | Failed:
         """Do what is asked."""
         facts = self.node.facts
+        why = self._why_not(order) if isinstance(order, Put | Grant | Revoke) else ""
+        if why:
+            return Failed(why)
         try:
             match order:
                 case Look():
@@ -214,15 +224,32 @@ class _Box:
                         NearMiss("van", 0.9), cell=cell, model=MODEL, ttl_ms=TTL_MS
                     )
                     return Said(event.id, time.monotonic_ns())
-                case Put(key, value):
+                case Put(key, value, _):
                     return Wrote(((await facts.put(key, value)).wire,))
-                case Revoke(name):
+                case Revoke(name, _):
                     entries = await facts.revoke(name)
                     return Wrote(tuple(entry.wire for entry in entries))
                 case Grant():
                     return await self._grant(order)
         except (CrdtError, FactFailedError, WriteError) as error:
             return Failed(str(error))
+
+    def _why_not(self, order: Put | Grant | Revoke) -> str:
+        """Return why we must not sign that, as a simulated box says it; empty if we may."""
+        replica, public = self.node.mind.replica, self.node.public
+
+        def check() -> None:
+            match order:
+                case Put(key, value, _):
+                    putting(replica, public, key, value, ROLLOUT_KEY_RULES)
+                case Grant(name=name):
+                    granting(replica, public, name, "box", 3)
+                case Revoke(name, _):
+                    revoking(replica, public, name)
+
+        if isinstance(order, Revoke) and not holders(replica, order.name):
+            return ""  # nothing will be written, and our parent says so
+        return why_not(check, self.node.name, in_vain=order.in_vain)
 
     async def _grant(self, order: Grant) -> Wrote:
         entry = await self.node.facts.grant(

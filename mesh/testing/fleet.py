@@ -31,10 +31,13 @@ from mesh.choreography.event_type import event_type
 from mesh.choreography.scope import Reach, Scope
 from mesh.coordination.enrolment import authority_role, grant_body, holders, steward_role
 from mesh.coordination.trust import PeerClass
+from mesh.files.form import nearest
 from mesh.mind import Draft, MindConfig
 from mesh.testing.fleet_box import Delivered, FleetBox, FleetError
 from mesh.testing.fleet_rollouts import FleetRollouts
+from mesh.testing.fleet_time import length_s
 from mesh.testing.network import LinkModel
+from mesh.testing.sight import still_cut
 from mesh.testing.sim import Simulation
 from mesh.testing.town import EVENTS, MODEL, SLOT, NearMiss, Town, held_by, replaced
 from mesh.testing.trace import Happening
@@ -96,6 +99,7 @@ class Fleet(FleetRollouts):
         self._write_down()
         for box in self.boxes.values():
             self.simulation.boot(box.node)
+        self.journal.clear()  # how it was made is no news
 
     # -------------------------------------------------------------------------------- people
 
@@ -127,9 +131,9 @@ class Fleet(FleetRollouts):
         """Virtual seconds since the fleet was made."""
         return self.simulation.now_ns / SECOND
 
-    def run(self, *, minutes: float = 0.0, seconds: float = 0.0) -> None:
-        """Let virtual time pass."""
-        self.simulation.run(minutes * 60 + seconds)
+    def run(self, *unnamed: object, minutes: float = 0.0, seconds: float = 0.0) -> None:
+        """Let virtual time pass; a length without a unit is refused."""
+        self.simulation.run(length_s("run", unnamed, minutes=minutes, seconds=seconds))
 
     def stand(self) -> None:
         """Run until every box that is up sees every member and their views agree.
@@ -140,16 +144,18 @@ class Fleet(FleetRollouts):
         if not self.simulation.run(STANDING_S, self._stands):
             raise FleetError(f"the fleet does not stand after {STANDING_S} virtual seconds")
 
-    def settle(self, *, seconds: float = 120.0) -> float:
+    def settle(self, *unnamed: object, seconds: float = 120.0) -> float:
         """Run until all views agree; returns how many virtual seconds that took.
 
         Raises:
             FleetError: they do not agree in time.
         """
-        start = self.simulation.now_ns
+        start, most_s = self.simulation.now_ns, length_s("settle", unnamed, seconds=seconds)
         self.simulation.run(WRITTEN_S)
-        if not self.simulation.run(seconds, self.views_agree):
-            raise FleetError(f"views differ after {seconds} virtual seconds: {self._differences()}")
+        if not self.simulation.run(most_s, self.views_agree):
+            told = f"views differ after {seconds} virtual seconds: {self._differences()}"
+            cuts = self.simulation.network.cuts()
+            raise FleetError(f"{told}; {still_cut(cuts)}" if cuts else told)
         return (self.simulation.now_ns - start) / SECOND
 
     # ------------------------------------------------------------------------- what is done
@@ -195,9 +201,11 @@ class Fleet(FleetRollouts):
         for name in self.town.places:
             self.boxes[name].listen(kind, within_m)
 
-    def revoke(self, name: str, *, by: str = "centre", reason: str = "") -> None:
-        """Revoke every current holder of a name."""
-        self.box(by).revoke(name, reason=reason)
+    def revoke(
+        self, name: str, *, by: str = "centre", reason: str = "", in_vain: bool = False
+    ) -> None:
+        """Revoke every current holder of a name; see `FleetBox.revoke`."""
+        self.box(by).revoke(name, reason=reason, in_vain=in_vain)
 
     def split(self, line: str = "river") -> tuple[list[FleetBox], list[FleetBox]]:
         """Return the two sides of the river; the centre stands on the south bank."""
@@ -209,11 +217,11 @@ class Fleet(FleetRollouts):
 
     def swap_hardware(self, name: str, *, by: str) -> FleetBox:
         """Replace a box: the old one stays in the world, the new key is enrolled by `by`."""
-        self._swaps[name] += 1
-        secret = self._key(f"{name}/hardware {1 + self._swaps[name]}")
+        secret = self._key(f"{name}/hardware {2 + self._swaps[name]}")
         issuer = self.box(by)
         place = name if name in self.town.places else None
         issuer.grant(secret.public, name, place=place)
+        self._swaps[name] += 1
         self.simulation.run(1.0)
         old = self.boxes.pop(name)
         self.boxes[replaced(name, self._swaps[name])] = old
@@ -239,6 +247,7 @@ class Fleet(FleetRollouts):
         neighbour, issuer = self.box(beside or bank[0]), self.box(by)
         if neighbour.name not in self.town.places:
             raise FleetError(f"{neighbour.name} stands nowhere: name a box to stand beside")
+        issuer.may_grant(name)
         self.town.add(name, neighbour.name)
         secret = self._key(name)
         issuer.write("put", self.town.record(name))
@@ -264,7 +273,7 @@ class Fleet(FleetRollouts):
             FleetError: no view knows that name.
         """
         if name not in self.boxes and not any(holders(box.mind.replica, name) for box in self.up()):
-            raise FleetError(f"nobody was ever called {name!r}: expected one of {self.names()}")
+            raise FleetError(f"nobody was ever called {name!r}: {nearest(name, self.names())}")
         return any(box.trusts(name) for box in self.up() if self._is_member(box))
 
     def heard(self, event: bytes) -> list[str]:

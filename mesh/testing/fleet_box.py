@@ -1,12 +1,18 @@
 """One node of a simulated fleet, and what a person at its console can do."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crdt.entry import Lane
 from mesh.choreography.event_type import EventType
 from mesh.choreography.reactions import Delivery, Disc, Interest
 from mesh.coordination.enrolment import box_role, grant_body, holders, revocation_body
+from mesh.coordination.rights import granting, putting, revoking
+from mesh.files.form import nearest
 from mesh.mind import Draft, Mind
+from mesh.orchestration.tables import ROLLOUT_KEY_RULES
+from mesh.testing.entitlement import why_not
 from mesh.testing.simulated_node import SimulatedNode
 
 if TYPE_CHECKING:
@@ -76,8 +82,21 @@ class FleetBox:
         self._fleet.simulation.perform(self.node, effects)
         return handle
 
-    def grant(self, key: bytes, name: str, *, stratum: int = 3, place: str | None = None) -> int:
-        """Enrol a key under a name; where the name is held, replace its holder."""
+    def grant(
+        self,
+        key: bytes,
+        name: str,
+        *,
+        stratum: int = 3,
+        place: str | None = None,
+        in_vain: bool = False,
+    ) -> int:
+        """Enrol a key under a name; where the name is held, replace its holder.
+
+        Raises:
+            FleetError: it may not, or may though it is to be in vain.
+        """
+        self.may_grant(name, stratum=stratum, in_vain=in_vain)
         capabilities = box_role(name, self._fleet.events, self._fleet.town.area_of(place))
         replica = self.mind.replica
         body = grant_body(
@@ -85,18 +104,43 @@ class FleetBox:
         )
         return self.write("grant", body)
 
-    def revoke(self, name: str, *, reason: str = "") -> int:
-        """Revoke every current holder of a name; the reason is for the story."""
-        replica = self.mind.replica
+    def may_grant(self, name: str, *, stratum: int = 3, in_vain: bool = False) -> None:
+        """See that a grant of ours would count; that it would not, if it is to be in vain.
+
+        Raises:
+            FleetError: it is not so.
+        """
+        replica, key = self.mind.replica, self.node.public
+        self._allow(lambda: granting(replica, key, name, "box", stratum), in_vain=in_vain)
+
+    def revoke(self, name: str, *, reason: str = "", in_vain: bool = False) -> int:
+        """Revoke every current holder of a name; the reason is for the story.
+
+        Raises:
+            FleetError: nobody holds it; or we may not, or may though it is to be in vain.
+        """
+        replica, key = self.mind.replica, self.node.public
+        held = [standing for standing in holders(replica, name) if standing.winning]
+        if not held:
+            told = nearest(name, self._fleet.names())
+            raise FleetError(f"{name} is held by nobody: {told}")
+        self._allow(lambda: revoking(replica, key, name), in_vain=in_vain)
         handle = 0
-        for standing in holders(replica, name):
-            if standing.winning:
-                body = revocation_body(replica, standing.pair)
-                handle = self.write("revoke", body)
-        if not handle:
-            raise FleetError(f"{name} is held by nobody: expected one of {self._fleet.names()}")
+        for standing in held:
+            handle = self.write("revoke", revocation_body(replica, standing.pair))
         self._fleet.simulation.note(f"{self.name} revokes {name}{reason and f': {reason}'}")
         return handle
+
+    def put(self, key: str, value: str | int, *, in_vain: bool = False) -> int:
+        """Write a plain register; returns the handle.
+
+        Raises:
+            FleetError: we may not, or may though it is to be in vain.
+        """
+        replica, public = self.mind.replica, self.node.public
+        check = partial(putting, replica, public, key, value, ROLLOUT_KEY_RULES)
+        self._allow(check, in_vain=in_vain)
+        return self.write("put", {"key": key, "value": value, "supersedes": []})
 
     def publish(self, draft: Draft) -> bytes:
         """Publish an event; returns its id."""
@@ -125,6 +169,11 @@ class FleetBox:
     def trusts(self, name: str) -> bool:
         """Whether some key of a name is a current member in its view."""
         return any(standing.current for standing in holders(self.mind.replica, name))
+
+    def _allow(self, check: Callable[[], object], *, in_vain: bool) -> None:
+        why = why_not(check, self.name, in_vain=in_vain)
+        if why:
+            raise FleetError(why)
 
     def _booted(self, _node: SimulatedNode) -> None:
         self._numbers.clear()

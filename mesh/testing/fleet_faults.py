@@ -7,6 +7,7 @@ of the trace.
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 
+from mesh.files.form import nearest
 from mesh.testing.adversaries import Adversary, Behaviour
 from mesh.testing.disk import Backup, SimulatedDisk
 from mesh.testing.fleet_box import FleetBox, FleetError
@@ -34,7 +35,8 @@ class FleetFaults:
             FleetError: nobody of the fleet is called so.
         """
         if name not in self.boxes:
-            raise FleetError(f"nobody is called {name!r}: expected one of {list(self.boxes)}")
+            meant = "" if "*" in name else name  # no pattern is near to a name
+            raise FleetError(f"nobody is called {name!r}: {nearest(meant, list(self.boxes))}")
         return self.boxes[name]
 
     def _those(self, side: Side) -> list[FleetBox]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from crdt.entry import parse_entry
 from identity.invite import parse_invite
 from identity.keys import SecretKey
+from mesh.files.form import nearest
 from mesh.node.founding import install_invite
 from mesh.testing import scenario_steps as sc
 from mesh.testing.box_process import Grant, Order, Publish, Put, Revoke, Said, Wrote
@@ -112,8 +113,8 @@ class ProcessDeeds:
 
     def _one(self, name: str) -> str:
         if name not in self.fleet.boxes:
-            names = list(self.fleet.boxes)
-            raise ScenarioError(f"nobody is called {name!r}: expected one of {names}")
+            told = nearest(name, list(self.fleet.boxes))
+            raise ScenarioError(f"nobody is called {name!r}: {told}")
         return name
 
     # ------------------------------------------------------------------------------ network
@@ -218,7 +219,7 @@ class ProcessDeeds:
         fleet.start(name)
 
     def _revoke(self, revoke: sc.Revoke) -> None:
-        wrote = self._ask(revoke.by, Revoke(revoke.name))
+        wrote = self._ask(revoke.by, Revoke(revoke.name, revoke.in_vain))
         if not wrote.wires:
             raise ScenarioError(f"{revoke.name} is held by nobody: expected a granted name")
         self._note(revoke.by, wrote)
@@ -227,10 +228,11 @@ class ProcessDeeds:
         seed = sha256(f"{grant.name}/by {grant.by}".encode()).digest()
         key = SecretKey.from_seed(seed).public
         role = role_of(self.fleet.town, grant.name, None)
-        self._note(grant.by, self._ask(grant.by, Grant(key, grant.name, role, None)))
+        order = Grant(key, grant.name, role, None, in_vain=grant.in_vain)
+        self._note(grant.by, self._ask(grant.by, order))
 
     def _put(self, put: sc.Put) -> None:
-        self._note(put.by, self._ask(put.by, Put(put.key, put.value)))
+        self._note(put.by, self._ask(put.by, Put(put.key, put.value, put.in_vain)))
 
     def _ask(self, name: str, order: Order) -> Wrote:
         return self.fleet.ask({self._one(name): order})[name]

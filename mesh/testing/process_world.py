@@ -81,6 +81,7 @@ class ProcessWorld:
             deliveries=deliveries,
             facts=deeds.facts,
             spoken=deeds.spoken,
+            cuts=self.fleet.cuts,
             places=self.fleet.town.places,
             listen_m=self.fleet.listen_m,
         )

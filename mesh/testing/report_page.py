@@ -116,9 +116,10 @@ def _scenario(one: Played) -> Markup:
         rollout_figures(recording, _names(recording, broken[1].who if broken else "")),
         _titled("Latency", _latency(recording)),
         _titled("Facts on their way", _spreads(recording)),
-        _steps(recording),
-        _folded("Counts", facts(dict(result.counts))),
-        _folded("The file", element("pre", scenario_text(scenario))),
+        _steps(one),
+        _folded("Counts; what is not told is 0", facts(result.telling)),
+        _folded("The file, without what has its usual value",
+                element("pre", scenario_text(scenario))),
     ]  # fmt: skip
     if one.small:
         parts.insert(3, join((element("h3", "Made small"), element("pre", one.small))))
@@ -239,14 +240,21 @@ def _spreads(recording: Recording) -> Markup:
 # ------------------------------------------------------------------------------------- pieces
 
 
-def _steps(recording: Recording) -> Markup:
-    rows = [
+def _steps(one: Played) -> Markup:
+    """List what was done, then what could not be, then what was not come to."""
+    done, steps = one.recording.steps, one.result.scenario.steps
+    rows: list[tuple[object, ...]] = [
         (timed.number, f"{timed.at_s:.1f} s", element("code", step_text(timed.step)))
-        for timed in recording.steps[:STEPS_MAX]
+        for timed in done[:STEPS_MAX]
     ]
-    if not rows:
-        return absent("step that was done")
-    more = len(recording.steps) - len(rows)
+    more = len(done) - len(rows)
+    for number, step in enumerate(steps[len(done) :], len(done) + 1):
+        is_first = number == len(done) + 1 and one.result.trouble
+        when = element("span", "not done", class_="failed") if is_first else "not reached"
+        if is_first or len(rows) < STEPS_MAX:
+            rows.append((number, when, element("code", step_text(step))))
+        else:
+            more += 1
     name = f"Steps, with when each was done{f'; {more} more are not listed' if more else ''}"
     return _folded(name, table(("", "done at", "step"), rows))
 

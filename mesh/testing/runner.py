@@ -19,7 +19,7 @@ from mesh.testing.scenario import Scenario
 from mesh.testing.scenario_deeds import ScenarioError
 from mesh.testing.scenario_steps import Step, seconds
 from mesh.testing.scenario_world import SimulatedWorld, World
-from mesh.testing.sight import Sight, agreement
+from mesh.testing.sight import Sight, agreement, still_cut
 
 __all__ = [
     "BreachFound", "Finding", "Result", "Word", "find_breach", "replay", "run_scenario", "to_json",
@@ -95,6 +95,13 @@ class Result:
     def speed(self) -> float:
         """Virtual seconds a second."""
         return self.virtual_s / self.wall_s if self.wall_s else 0.0
+
+    @property
+    def telling(self) -> dict[str, float]:
+        """The counts that are not 0, and those that are expected not to be."""
+        wanted = self.scenario.expect.wanted()
+        counts = {**dict.fromkeys(wanted, 0.0), **self.counts}
+        return {name: n for name, n in sorted(counts.items()) if n or name in wanted}
 
     @property
     def sentences(self) -> list[str]:
@@ -174,7 +181,7 @@ class _Run:
         while end_s - self.world.now_s > EPSILON_S:
             sight = self.look("")
             if not sight.is_whole:
-                raise ScenarioError("a cut stands: heal it, or run instead of settling")
+                raise ScenarioError(still_cut(sight.cuts))
             if sight.is_idle and agreement(sight.members):
                 return
             self._advance(end_s - self.world.now_s)
@@ -276,7 +283,7 @@ def to_json(results: Sequence[Result]) -> dict[str, object]:
                 "invariants": {name: each.word for name, each in result.invariants.items()},
                 "counts": {
                     name: int(count) if count == int(count) else count
-                    for name, count in result.counts.items()
+                    for name, count in result.telling.items()
                 },
                 "trace": result.trace,
                 "seconds": round(result.wall_s, 3),

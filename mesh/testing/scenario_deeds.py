@@ -8,6 +8,7 @@ really happened.
 import heapq
 from collections import Counter
 from collections.abc import Callable, Collection
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -39,8 +40,11 @@ def select(who: sc.Several, names: Collection[str]) -> list[str]:
     for pattern in (who,) if isinstance(who, str) else who:
         found = [name for name in names if fnmatchcase(name, pattern)]
         if not found:
-            there = ", ".join(list(names)[:6])
-            raise ScenarioError(f"nobody is called {pattern!r:.60}: there are {there} …")
+            near = get_close_matches(pattern, names, n=1)
+            told = (
+                f"did you mean {near[0]}?" if near else f"there are {', '.join(list(names)[:6])} …"
+            )
+            raise ScenarioError(f"nobody is called {pattern!r:.60}: {told}")
         chosen |= dict.fromkeys(found)
     return list(chosen)
 
@@ -223,11 +227,13 @@ class Deeds(RolloutDeeds):
         self.fleet.swap_hardware(swap.name, by=swap.by)
 
     def _revoke(self, revoke: sc.Revoke) -> None:
-        self.wrote(revoke.by, self.fleet.box(revoke.by).revoke(revoke.name))
+        signer = self.fleet.box(revoke.by)
+        self.wrote(revoke.by, signer.revoke(revoke.name, in_vain=revoke.in_vain))
 
     def _grant(self, grant: sc.Grant) -> None:
         key = self.fleet.key(f"{grant.name}/by {grant.by}").public
-        self.wrote(grant.by, self.fleet.box(grant.by).grant(key, grant.name))
+        signer = self.fleet.box(grant.by)
+        self.wrote(grant.by, signer.grant(key, grant.name, in_vain=grant.in_vain))
 
     def _check_trust(self, check: sc.CheckTrust) -> None:
         up = {name: box for name, box in self.choose(check.who).items() if box.node.mind}
@@ -240,8 +246,7 @@ class Deeds(RolloutDeeds):
         self.counts["checks"] += 1
 
     def _put(self, put: sc.Put) -> None:
-        body: dict[str, object] = {"key": put.key, "value": put.value, "supersedes": []}
-        self.wrote(put.by, self.fleet.box(put.by).write("put", body))
+        self.wrote(put.by, self.fleet.box(put.by).put(put.key, put.value, in_vain=put.in_vain))
 
     # ------------------------------------------------------------------------------- boxes
 

@@ -7,9 +7,13 @@ from mesh.files.yaml_tree import YAML_SIZE_MAX
 from mesh.testing.checkers.registry import CHECKERS
 from mesh.testing.scenario import Scenario, parse_scenario
 
-__all__ = ["library", "read_scenario"]
+__all__ = ["PathExpectedError", "library", "read_scenario"]
 
 HOME = Path(__file__).with_name("scenarios")
+
+
+class PathExpectedError(TypeError):
+    """A scenario was to be read from something that is no path."""
 
 
 def library() -> dict[str, Path]:
@@ -18,7 +22,7 @@ def library() -> dict[str, Path]:
 
 
 def read_scenario(path: Path, *, checkers: Iterable[str] = CHECKERS) -> Scenario:
-    """Return the scenario in a file.
+    """Return the scenario in a file; `library()` has those that come along, by name.
 
     Args:
         path: the file.
@@ -26,8 +30,15 @@ def read_scenario(path: Path, *, checkers: Iterable[str] = CHECKERS) -> Scenario
 
     Raises:
         OSError: it cannot be read.
+        PathExpectedError: it is no path.
         ScenarioFileError: it is no YAML, or something in it is not what was expected.
     """
+    if not isinstance(path, Path):  # pyright: ignore  (who writes a test may be mistaken)
+        known = isinstance(path, str) and path in library()
+        told = f"library()[{path!r}]" if known else "Path('mine.yaml')"
+        raise PathExpectedError(
+            f"read_scenario({path!r:.60}): expected the path of a file, as read_scenario({told})"
+        )
     with path.open("rb") as file:
         data = file.read(YAML_SIZE_MAX + 1)
     return parse_scenario(data, str(path), checkers=tuple(checkers))

@@ -32,6 +32,9 @@ PUBLISH_MAX = 100_000
 """Most events of one step and one box."""
 
 
+InVain = Annotated[bool, Meta(description="Signed without the right to: nobody is to heed it.")]
+
+
 class Cut(Part, frozen=True, kw_only=True):
     """Nothing passes between a side and all others."""
 
@@ -137,6 +140,7 @@ class Revoke(Part, frozen=True, kw_only=True):
 
     name: Who
     by: Who = "centre"
+    in_vain: InVain = False
 
 
 class Grant(Part, frozen=True, kw_only=True):
@@ -144,6 +148,7 @@ class Grant(Part, frozen=True, kw_only=True):
 
     name: Who
     by: Who = "centre"
+    in_vain: InVain = False
 
 
 class CheckTrust(Part, frozen=True, kw_only=True):
@@ -160,6 +165,7 @@ class Put(Part, frozen=True, kw_only=True):
     key: Annotated[str, Meta(min_length=1, max_length=128)]
     value: str | int
     by: Who = "centre"
+    in_vain: InVain = False
 
 
 class Publish(Part, frozen=True, kw_only=True):

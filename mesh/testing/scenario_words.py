@@ -11,6 +11,7 @@ _WHO = "a name or a pattern such as north/box-1 or north/*, or a list of them"
 _NAME = "a name such as north/box-1"
 _COUNT = "a whole number above 0"
 _SHARE = "a number from 0 to below 1"
+_TRUTH = "true or false"
 _LABEL = "1 to 63 characters of text"
 
 EXPECTED: Mapping[str, str] = {
@@ -94,9 +95,11 @@ EXPECTED: Mapping[str, str] = {
     "steps[].revoke": "a mapping such as {name: north/box-1, by: centre}",
     "steps[].revoke.name": _NAME,
     "steps[].revoke.by": _NAME,
+    "steps[].revoke.in_vain": _TRUTH,
     "steps[].grant": "a mapping such as {name: north/box-9, by: north/steward}",
     "steps[].grant.name": _NAME,
     "steps[].grant.by": _NAME,
+    "steps[].grant.in_vain": _TRUTH,
     "steps[].check_trust": "a mapping such as {name: north/box-1, current: false}",
     "steps[].check_trust.name": _NAME,
     "steps[].check_trust.current": "true or false",
@@ -106,6 +109,7 @@ EXPECTED: Mapping[str, str] = {
     "steps[].put.key": "1 to 128 characters of text",
     "steps[].put.value": "text or a whole number",
     "steps[].put.by": _NAME,
+    "steps[].put.in_vain": _TRUTH,
     "steps[].publish": 'a mapping such as {who: "*/box-*", count: 10, every: 2s}',
     "steps[].publish.who": _WHO,
     "steps[].publish.who[]": _NAME,

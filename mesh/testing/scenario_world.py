@@ -155,6 +155,7 @@ class SimulatedWorld:
             facts=deeds.facts,
             spoken=deeds.spoken,
             moves=moves,
+            cuts=self.fleet.simulation.network.cuts(),
             places=self.fleet.town.places,
             listen_m=self._listen_m,
         )

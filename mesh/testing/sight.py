@@ -15,7 +15,9 @@ from mesh.choreography.reactions import RequestDecision
 from mesh.mind.statistics import MindStatistics
 from mesh.testing.sight_rollouts import Move, Standing
 
-__all__ = ["BoxSight", "Delivered", "Fact", "Sight", "Spoken", "agreement", "differences"]
+__all__ = [
+    "BoxSight", "Delivered", "Fact", "Sight", "Spoken", "agreement", "differences", "still_cut",
+]  # fmt: skip
 
 
 class BoxSight(Protocol):
@@ -126,6 +128,7 @@ class Sight:
         facts: every fact so far.
         spoken: every event that was published so far, by id.
         moves: what boxes did in rollouts since the last look, in order.
+        cuts: the labels of those that stand.
         places: where boxes stand, latitude and longitude in degrees, by name.
         listen_m: how far every box listens.
     """
@@ -141,6 +144,7 @@ class Sight:
     facts: Sequence[Fact]
     spoken: Mapping[bytes, Spoken]
     moves: Sequence[Move] = ()
+    cuts: Sequence[str] = ()
     places: Mapping[str, tuple[float, float]] = field(
         default_factory=dict[str, tuple[float, float]]
     )
@@ -169,6 +173,12 @@ def differences(boxes: Sequence[BoxSight]) -> str:
         for (digest, held), names in sides.items()
     )
     return "; ".join(told)
+
+
+def still_cut(labels: Sequence[str]) -> str:
+    """Say which cuts keep a fleet from agreeing, for people."""
+    named = " and ".join(map(repr, labels)) or "it"
+    return f"a cut stands: heal {named}, or run instead of settling"
 
 
 def _is_member(box: BoxSight) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from mesh.testing.checkers.registry import CHECKERS
 from mesh.testing.runner import run_scenario
-from mesh.testing.scenario_library import library, read_scenario
+from mesh.testing.scenario_library import PathExpectedError, library, read_scenario
 
 NAMES = sorted(library())
 
@@ -18,6 +18,20 @@ def test_a_file_is_sound_and_named_as_it_says(name: str):
     assert scenario.name == name
     assert len(scenario.why) > 60, "say what it shows"
     assert scenario.expect.wanted()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("river-cut", "expected the path of a file, as read_scenario(library()['river-cut'])"),
+        ("mine.yaml", "expected the path of a file, as read_scenario(Path('mine.yaml'))"),
+        (5, "read_scenario(5): expected the path of a file"),
+    ],
+)
+def test_what_is_no_path_is_told_of(given, told: str):
+    with pytest.raises(PathExpectedError) as caught:
+        read_scenario(given)
+    assert told in str(caught.value)
 
 
 def test_every_checker_is_used_and_every_scenario_has_a_seed_of_its_own():

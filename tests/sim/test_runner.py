@@ -58,7 +58,11 @@ def test_a_scenario_in_which_nothing_happened_is_vacuous():
             "publish: {who: centre}\nrun: 1s",
             "step 2 (run) at 0.0 s: centre stands nowhere: only boxes publish",
         ),
-        ("cut: {side: centre}\nsettle: 1s", "a cut stands: heal it, or run instead of settling"),
+        (
+            "cut: {side: centre}\nblackhole: {who: south/box-1}\nsettle: 1s",
+            "a cut stands: heal 'cut' and 'hole', or run instead of settling",
+        ),
+        ("crash: north/boks-0", "nobody is called 'north/boks-0': did you mean north/box-0?"),
         ("settle: 5s\nat: 5s\nrun: 1s", ""),
         ("check_runs: {model: v2, boxes: 0}", "nobody released 'v2': there are none"),
         (

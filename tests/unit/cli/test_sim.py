@@ -85,7 +85,7 @@ def test_a_mind_is_shown_at_a_moment(command: Mesh):
     assert "  heard last: nothing\n  done to it last:\n" in down
     assert down.rstrip().endswith("3.00 s  south/box-1 dies")
     whole = command.ok("sim", "replay", "short.yaml", "--until", "999", "--node", "centre")
-    assert whole.startswith("35.0 s after")
+    assert whole.startswith("35.0 s after the fleet stood; the run ended there, before --until 999")
 
 
 IMPATIENT = """\
@@ -132,11 +132,17 @@ def test_a_run_cuts_down_what_broke_and_only_that(command: Mesh, monkeypatch: py
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("run", "none.yaml"), "none.yaml is no file: expected one, or a name of the library: "),
+        (("run", "none.yaml"), "none.yaml is no file and no name of `mesh sim list`: expected a f"),
+        (("run", "river-cutt"), "no name of `mesh sim list`: did you mean river-cut?"),
+        (("replay", "short.yaml", "--until", "1", "--node", "center"), "did you mean centre?"),
+        (("replay", "short.yaml", "--until", "-1", "--node", "centre"), "--until -1.0: expected"),
+        (("replay", "short.yaml", "--until", "nan", "--node", "centre"), "--until nan: expected"),
+        (("run", "short.yaml", "--json", "no/a.json"), "--json no/a.json cannot be written: No"),
+        (("run", "short.yaml", "--json", "."), "--json . cannot be written: it is a folder"),
         (("run", "short.yaml", "--seed", "-1"), "--seed -1: expected 0 to 4294967295"),
         (("run", "wrong.yaml"), "wrong.yaml:1:7: name is 7: expected lower-case letters"),
         (("replay", "short.yaml", "--until", "1", "--node", "x"), "--node 'x': expected one of"),
-        (("shrink", "short.yaml", "-o", "no/a.yaml"), "--output no/a.yaml: expected a file in a"),
+        (("shrink", "short.yaml", "-o", "no/a.yaml"), "--output no/a.yaml cannot be written: No"),
         (("shrink", "short.yaml", "-o", "a.yaml"), "short is held and breaks no invariant: no"),
         (
             ("run", "short.yaml", "--report", "no/a.html"),

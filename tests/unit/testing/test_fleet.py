@@ -118,12 +118,40 @@ def test_what_cannot_be_done_is_said():
     with fleet.partition(north, south):
         fleet.centre.revoke("south/box-1")
         fleet.run(seconds=10)
-        with pytest.raises(FleetError, match="differ"):
+        with pytest.raises(FleetError, match=r"differ.*a cut stands: heal 'partition 1'"):
             fleet.settle(seconds=20)
     alone = Fleet(boxes=2, loss=1.0)
     alone.simulation.partition([alone.centre.node])
     with pytest.raises(FleetError, match="does not stand"):
         alone.stand()
+
+
+@pytest.mark.parametrize(
+    ("do", "told"),
+    [
+        (lambda f: f.run(5), "run(5) has no unit: write run(seconds=5) or minutes=…"),
+        (lambda f: f.settle(60), "settle(60) has no unit: write settle(seconds=60)"),
+        (lambda f: f.run(seconds=-1), "run(seconds=-1): expected a number, 0 or more"),
+        (lambda f: f.run(minutes="5"), "run(minutes='5'): expected a number, 0 or more"),
+        (lambda f: f.run(seconds=float("nan")), "run(seconds=nan): expected a number"),
+        (lambda f: f.box("nort/box-0"), "nobody is called 'nort/box-0': did you mean north/box-0?"),
+        (lambda f: f.anyone_trusts("south/box1"), "ever called 'south/box1': did you mean south"),
+        (lambda f: f.revoke("center"), "center is held by nobody: did you mean centre?"),
+    ],
+)
+def test_a_slip_is_told_with_what_was_meant(do, told: str):
+    fleet = Fleet(boxes=2)
+    with pytest.raises(FleetError) as caught:
+        do(fleet)
+    assert told in str(caught.value)
+    assert fleet.now_s == Fleet(boxes=2).now_s, "no time has passed"
+
+
+def test_how_a_fleet_was_made_is_no_part_of_what_was_done_to_it():
+    fleet = standing(boxes=4)
+    assert not fleet.journal
+    fleet.crash("centre")
+    assert [line.words for line in fleet.journal] == ["centre dies"]
 
 
 def test_a_swapped_box_and_the_old_one_are_both_in_the_world():

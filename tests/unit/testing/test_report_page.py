@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mesh.testing.recording import HEARD_A_SECOND_MAX, Recording
 from mesh.testing.report_bands import bands
 from mesh.testing.report_diagram import ARROWS_MAX
-from mesh.testing.report_page import LINES_MAX, Played, render_report
-from mesh.testing.runner import Finding, Result, run_scenario
+from mesh.testing.report_page import LINES_MAX, STEPS_MAX, Played, render_report
+from mesh.testing.runner import Finding, Result, run_scenario, to_json
 from mesh.testing.scenario import Scenario
 from mesh.testing.scenario_steps import Cut, Publish, Step
 from mesh.testing.sight import Sight
@@ -151,6 +151,39 @@ def test_a_run_is_kept_as_it_was(broken: Played):
     assert list(recording.members()) == [
         "north/steward", "north/box-0", "north/box-1", "centre", "south/steward", "south/box-2",
     ]  # fmt: skip
+
+
+def test_a_step_that_could_not_be_done_is_listed_as_such_and_so_is_what_was_not_reached():
+    one = play("run: 2s\nrestart: centre\nrun: 3s\nrun: 4s", "LivenessAfterHeal")
+    page = Page(render_report([one]))
+    assert one.result.trouble.startswith("step 2 (restart)")
+    said = page.said
+    assert "1 2.0 s run: 2s 2 not done restart: centre 3 not reached run: 3s 4 not reached" in said
+    assert page.count("span", "failed") >= 1
+
+
+def test_of_many_steps_the_one_that_failed_is_listed():
+    steps = "".join(f"put: {{key: a, value: {n}}}\n" for n in range(STEPS_MAX + 20))
+    one = play(f"{steps}heal: river\nrun: 1s", "Convergence")
+    said = Page(render_report([one])).said
+    assert "; 21 more are not listed" in said
+    assert f"{STEPS_MAX + 21} not done heal: river" in said
+
+
+def test_counts_are_told_where_something_happened_or_was_to(broken: Played):
+    told = broken.result.telling
+    happened = {name for name, count in broken.result.counts.items() if count}
+    assert happened | set(broken.result.scenario.expect.wanted()) == set(told)
+    assert len(told) < len(broken.result.counts)
+    story = scenario("run: 1s", "Convergence", expect="{crashes: 1, refused: {stale: 2}}")
+    nothing = run_scenario(story)
+    assert {"crashes", "refused.stale"} == {n for n, count in nothing.telling.items() if not count}
+    assert to_json([nothing])["scenarios"][0]["counts"] == nothing.telling
+
+
+def test_what_is_left_out_of_the_file_is_said(broken: Played):
+    page = Page(render_report([broken]))
+    assert "The file, without what has its usual value" in page.texts
 
 
 def test_what_held_is_folded_and_has_no_breach():

@@ -77,6 +77,7 @@ def test_a_scenario_keeps_its_pace_unless_its_file_says_otherwise():
 
 def test_what_the_library_says_of_wires_is_so():
     live = [each for each in map(read_scenario, library().values()) if each.wires is not None]
+    assert {each.wires.faster for each in live} == {1.0}, "docs/scenarios.md says so"
     assert len(live) >= 5
     for each in live:
         check_wires(each, DONE)
