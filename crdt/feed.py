@@ -237,6 +237,10 @@ class Feed:
         """Return the pair of the highest seq, of several there the smallest by ids."""
         return self._pair(-1)
 
+    def proof(self) -> tuple[object, ...]:
+        """Return both pairs of evidence, which is all that a fold asks of forks."""
+        return (self.evidence(), self.latest_evidence()) if self._twins else ()
+
     @property
     def is_forked_above_floor(self) -> bool:
         """Whether any evidence stands where nothing superseded it."""

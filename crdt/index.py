@@ -310,6 +310,11 @@ class EntryIndex:
         """Whether any feed holds evidence."""
         return bool(self._twinned)
 
+    def proof(self, feed: FeedId) -> tuple[object, ...]:
+        """Return what is held of the forks of a feed; equal as long as it proves the same."""
+        held = self._feeds.get(feed)
+        return () if held is None else held.proof()
+
     def is_twinned(self, author: bytes) -> bool:
         """Whether any feed of a key holds evidence."""
         return author in self._twinned

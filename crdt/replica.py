@@ -129,13 +129,16 @@ class Replica:
         if entry.author not in retention.known:
             return Offer.UNKNOWN_AUTHOR
         retention = self._own()
-        twinned = retention.index.is_twinned(entry.author)
+        index = retention.index
+        twinned, proof = index.is_twinned(entry.author), index.proof(entry.feed)
         if not retention.admits(entry, verified=verified):
             return Offer.INVALID
         addition = retention.take(entry, verified=verified)
-        linked = retention.index.feeds()[entry.feed].is_linked(entry)
-        named = any(each.id in retention.index.named for each in addition.linked)
-        if named or twinned or retention.index.is_twinned(entry.author):
+        linked = index.feeds()[entry.feed].is_linked(entry)
+        named = any(each.id in index.named for each in addition.linked)
+        proves = index.proof(entry.feed) != proof
+        moves = linked or bool(addition.shortened)
+        if named or proves or (moves and (twinned or index.is_twinned(entry.author))):
             self._forget_authority()
         if linked:
             self._forget_views(entry)

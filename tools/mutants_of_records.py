@@ -13,6 +13,7 @@ CASES = "tests/unit/crdt/test_authority.py"
 EVIDENCE = "tests/unit/crdt/test_evidence.py"
 STATUS = "tests/unit/crdt/test_snapshot.py"
 QUOTA = "tests/unit/crdt/test_quota.py"
+REPLICA_LAWS = "tests/unit/crdt/test_replica_laws.py"
 KEPT = "tests/unit/crdt/test_replica_limits.py"
 VALUES = "tests/unit/crdt/test_registers.py"
 GENESIS = "tests/unit/identity/test_genesis.py"
@@ -571,6 +572,18 @@ LIMITS = (
         "of superseded evidence a replica shows its peers the smallest alone",
         (Change("crdt/replica.py", "found.append(held.latest_evidence())", "pass"),),
         (KEPT,),
+    ),
+    Mutant(
+        "an old entry of a forker costs a fold",
+        "what a forker's snapshot superseded is folded over whenever somebody offers it again",
+        (Change("crdt/replica.py", "index.proof(entry.feed) != proof", "twinned or bool(proof)"),),
+        (REPLICA_LAWS,),
+    ),
+    Mutant(
+        "evidence that nothing links goes unnoticed",
+        "a twin that waits for its parent, or stands below a snapshot, quarantines nobody",
+        (Change("crdt/replica.py", "index.proof(entry.feed) != proof", "False"),),
+        (REPLICA_LAWS, KEPT),
     ),
 )
 

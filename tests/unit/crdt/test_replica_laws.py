@@ -2,12 +2,13 @@
 
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crdt.entry import Lane
 from crdt.replica import Offer, Replica
-from tests.laws.deeds import World
+from tests.laws.deeds import Deed, World
+from tests.laws.scripts import Script
 from tests.laws.strategies import worlds
 
 from .worlds import LINES, Line, batch_views, converge, offer_all, perform, replica_of, views
@@ -108,7 +109,11 @@ def drain(replica: Replica, stored: dict) -> None:
     assert replica.drain_new() == replica.drain_dropped() == []
 
 
+OLD_FORKS = ["grant", "grant", "pin and prune", "pin and prune"]
+
+
 @given(worlds(deeds_max=16), RANDOMS)
+@example(Script(5, [Deed(what, 0, 0, 0, 0, 0, 0) for what in OLD_FORKS]).perform(), Random(1))
 @settings(max_examples=30)
 def test_an_offer_that_stores_nothing_changes_nothing(world: World, random: Random) -> None:
     replica = offer_all(replica_of(world.fleet), world.entries)
