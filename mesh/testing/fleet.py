@@ -16,7 +16,6 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from hashlib import sha256
 
-from crdt.entry import Lane
 from crdt.store_records import Batch
 from identity.genesis import (
     Genesis,
@@ -29,17 +28,24 @@ from identity.genesis import (
 from identity.keys import SecretKey
 from mesh.choreography.event_type import event_type
 from mesh.choreography.scope import Reach, Scope
-from mesh.coordination.enrolment import authority_role, grant_body, holders, steward_role
+from mesh.coordination.enrolment import authority_role, holders
 from mesh.coordination.trust import PeerClass
 from mesh.files.form import nearest
 from mesh.mind import Draft, MindConfig
+from mesh.testing.disk import SimulatedDisk
 from mesh.testing.fleet_box import Delivered, FleetBox, FleetError
+from mesh.testing.fleet_founding import (
+    BOOTSTRAPS,
+    acquaint,
+    founding_facts,
+    written_at_once,
+)
 from mesh.testing.fleet_rollouts import FleetRollouts
 from mesh.testing.fleet_time import length_s
 from mesh.testing.network import LinkModel
 from mesh.testing.sight import still_cut
 from mesh.testing.sim import Simulation
-from mesh.testing.town import EVENTS, MODEL, SLOT, NearMiss, Town, held_by, replaced
+from mesh.testing.town import EVENTS, MODEL, NearMiss, Town, held_by, replaced
 from mesh.testing.trace import Happening
 from mesh.units import SECOND
 
@@ -63,6 +69,8 @@ class Fleet(FleetRollouts):
         loss: share of packets that are lost; `links` changes this and more.
         events: the types that boxes may publish and that the approved model may see; name yours
             here, with or without a final `*`, unless it begins with "traffic.".
+        is_acquainted: all disks hold who was linked to whom and where boxes can be reached, as
+            after a night without power; otherwise boxes know their invites, and meet first.
 
     Attributes:
         boxes: every node by name; replaced hardware is called "… (old)", what replaced it and is
@@ -80,6 +88,7 @@ class Fleet(FleetRollouts):
         latency_ms: float = 5.0,
         loss: float = 0.0,
         events: Sequence[str] = EVENTS,
+        is_acquainted: bool = False,
     ) -> None:
         super().__init__()
         self._swaps: Counter[str] = Counter()
@@ -96,7 +105,7 @@ class Fleet(FleetRollouts):
         self.statement = self._root_statement()
         for name in ("centre", "north/steward", "south/steward", *self.town.places):
             self._add(name, self._key(name))
-        self._write_down()
+        self._write_down(is_acquainted=is_acquainted)
         for box in self.boxes.values():
             self.simulation.boot(box.node)
         self.journal.clear()  # how it was made is no news
@@ -346,7 +355,7 @@ class Fleet(FleetRollouts):
 
     def _add(self, name: str, secret: SecretKey) -> FleetBox:
         nodes = tuple(self.simulation.nodes.values())
-        bootstraps = {node.public: (node.address,) for node in nodes[:3]}
+        bootstraps = {node.public: (node.address,) for node in nodes[:BOOTSTRAPS]}
         node = self.simulation.add(name, secret, MindConfig(name=name, bootstraps=bootstraps))
         self.boxes[name] = FleetBox(self, node)
         return self.boxes[name]
@@ -364,31 +373,28 @@ class Fleet(FleetRollouts):
         self.simulation.boot(new.node)
         return new
 
-    def _write_down(self) -> None:
+    def _write_down(self, *, is_acquainted: bool) -> None:
         """Found the fleet: the centre writes all grants and records before anybody is connected."""
-        self.centre.node.disk.append(Batch(roots=(self.statement,)))
-        simulation = self.simulation
-        simulation.boot(self.centre.node)
+        simulation, centre = self.simulation, self.centre.node
+        centre.disk.append(Batch(roots=(self.statement,)))
+        simulation.boot(centre)
         simulation.run(6.0)  # nobody is there to tell more of its AUTH feed: it waits its 5 s
-        for district in ("north", "south"):
-            name = f"{district}/steward"
-            capabilities = steward_role(district)
-            replica = self.centre.mind.replica
-            key = self._key(name).public
-            body = grant_body(replica, key=key, name=name, stratum=2, capabilities=capabilities)
-            self.centre.write("grant", body)
-        for name in self.town.places:
-            self.centre.write("put", self.town.record(name))
-            self.centre.grant(self._key(name).public, name, place=name)
-        model = {"digest": MODEL, "state": "approved", "events": list(self.events), "area": "*"}
-        self.centre.write("put", {"key": SLOT, "value": model, "supersedes": []})
+        keys = {name: box.node.public for name, box in self.boxes.items()}
+        facts = founding_facts(self.centre.mind.replica, self.town, keys, self.events)
+        now = simulation.instant(centre)
+        entries = written_at_once(self.centre.mind, centre.secret, facts, now)
         simulation.run(1.0)
-        replica = self.centre.mind.replica
-        simulation.crash(self.centre.node)
-        known = [entry for entry in replica.entries() if entry.lane == Lane.AUTH]
+        simulation.crash(centre)
+        centre.disk.append(Batch(entries=entries[:-1], own=entries[-1:]))
+        delivered = SimulatedDisk()
+        delivered.append(Batch(entries=entries, roots=(self.statement,)))
+        if is_acquainted:
+            acquaint(self.genesis, simulation.nodes, delivered, now)
+            centre.disk.own(entries[-1:])
+            return
         for box in self.boxes.values():
             if box is not self.centre:
-                box.node.disk.append(Batch(entries=tuple(known), roots=(self.statement,)))
+                box.node.disk = delivered.copy()
 
 
 def _bank(name: str) -> str:

@@ -79,6 +79,7 @@ class FleetBox:
         """Write a fact; returns its handle."""
         now = self._fleet.simulation.instant(self.node)
         handle, effects = self.mind.write(lane, kind, body, now)
+        self.node.wrote.pop(handle, None)  # of a past life: each counts its facts anew
         self._fleet.simulation.perform(self.node, effects)
         return handle
 

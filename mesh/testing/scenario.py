@@ -86,6 +86,10 @@ class FleetPlan(Part, frozen=True, kw_only=True):
     listen_m: Annotated[
         float, Meta(ge=0, le=50_000, description="Around every box; 0 for nobody.")
     ] = 600.0
+    acquainted: Annotated[
+        bool,
+        Meta(description="Disks hold who was linked to whom, as after a night without power."),
+    ] = False
 
 
 class Expect(Part, frozen=True, kw_only=True):

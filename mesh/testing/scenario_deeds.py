@@ -68,7 +68,7 @@ class Deeds(RolloutDeeds):
         self.turned: set[bytes] = set()
         self.counts: Counter[str] = Counter()
         self.disturbed_ns = self.began_ns = fleet.simulation.now_ns
-        self._written: list[tuple[float, str, FleetBox, int]] = []
+        self._written: list[tuple[float, str, FleetBox, int, int]] = []
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
         self._backups: dict[str, Backup] = {}
@@ -127,18 +127,19 @@ class Deeds(RolloutDeeds):
 
     def _note_written(self) -> None:
         """Take down the facts that became durable; those that failed or were lost go."""
-        waiting: list[tuple[float, str, FleetBox, int]] = []
-        for at_s, name, box, handle in self._written:
+        waiting: list[tuple[float, str, FleetBox, int, int]] = []
+        for at_s, name, box, handle, life in self._written:
             wrote = box.node.wrote.get(handle)
             if wrote is not None and wrote.entry is not None:
                 self.facts.append(Fact(at_s, name, wrote.entry))
-            elif wrote is None and box.node.mind is not None:
-                waiting.append((at_s, name, box, handle))
+            elif wrote is None and box.node.life == life:
+                waiting.append((at_s, name, box, handle, life))
         self._written = waiting
 
     def wrote(self, name: str, handle: int) -> None:
         """A fact was written at a box: note it once it is durable."""
-        self._written.append((self.now_s, name, self.fleet.box(name), handle))
+        box = self.fleet.box(name)
+        self._written.append((self.now_s, name, box, handle, box.node.life))
 
     # ------------------------------------------------------------------------------ network
 

@@ -102,7 +102,13 @@ class SimulatedWorld:
     """
 
     def __init__(self, plan: FleetPlan, seed: int) -> None:
-        self.fleet = Fleet(boxes=plan.boxes, seed=seed, latency_ms=plan.latency_ms, loss=plan.loss)
+        self.fleet = Fleet(
+            boxes=plan.boxes,
+            seed=seed,
+            latency_ms=plan.latency_ms,
+            loss=plan.loss,
+            is_acquainted=plan.acquainted,
+        )
         self.fleet.stand()
         self.deeds = Deeds(self.fleet)
         self._listen_m = plan.listen_m

@@ -51,6 +51,53 @@ def test_a_restarted_box_goes_on_in_its_own_feed():
     assert entry.prev == before
 
 
+def test_a_fact_is_not_taken_for_one_of_a_past_life():
+    fleet = standing(boxes=2)
+    before = fleet.centre.write("put", {"key": "before", "value": 1, "supersedes": []})
+    fleet.run(seconds=1)
+    assert fleet.centre.node.wrote[before].entry.body["key"] == "before"
+    fleet.crash("centre")
+    fleet.run(seconds=12)
+    fleet.restart("centre")
+    fleet.run(seconds=6)
+    puts = ({"key": f"after-{n}", "value": 1, "supersedes": []} for n in range(before))
+    after = next(handle for put in puts if (handle := fleet.centre.write("put", put)) == before)
+    assert after not in fleet.centre.node.wrote
+    fleet.run(seconds=1)
+    assert fleet.centre.node.wrote[after].entry.body["key"].startswith("after-")
+
+
+def test_boxes_that_were_acquainted_stand_without_a_word():
+    fleet, strangers = standing(boxes=40, is_acquainted=True), standing(boxes=40)
+    heard = [
+        {box.mind.statistics().facts.accepted for box in each.up()} for each in (fleet, strangers)
+    ]
+    assert heard[0] == {0}
+    assert min(heard[1]) > 0
+    boxes = {box.node.public: box for box in fleet.up()}
+    for box in fleet.up():
+        linked = {link.peer for link in box.mind.links.members()}
+        (standing_pair,) = box.mind.replica.authority.pairs_of(box.node.public)
+        said = box.mind.replica.status(Lane.FLEET)[standing_pair]["links"]
+        assert said == {"peers": sorted(linked), "addresses": [box.node.address]}
+        assert all(box.node.public in boxes[peer].node.wires for peer in linked)
+
+
+def test_boxes_that_were_acquainted_go_on_in_their_own_feeds():
+    fleet = standing(boxes=20, is_acquainted=True)
+    box = fleet.box("north/box-3")
+    before = heads(fleet, box.name)[Lane.FLEET]
+    fleet.crash("north/box-4")
+    fleet.run(seconds=10)
+    after = box.node.disk.load()
+    entries = {entry.id: entry for entry in after.entries}
+    assert entries[after.own[Lane.FLEET].id].prev == before
+    fleet.restart("north/box-4")
+    fleet.settle()
+    fleet.run(seconds=10)
+    assert {len(each.mind.presence.seen) for each in fleet.up()} == {22}
+
+
 def test_two_boxes_find_each_other_again_without_anybody_else():
     fleet = standing(boxes=2)
     for name in ("centre", "north/steward", "south/steward"):
