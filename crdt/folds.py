@@ -22,8 +22,8 @@ __all__ = ["ALONE", "Folds", "SharedFolds"]
 
 _T = TypeVar("_T")
 
-FOLDED_MAX = 64
-"""Views that are remembered; of these several belong to one state of a fleet."""
+FOLDED_MAX = 16
+"""Views of one sort that are remembered: a fleet at rest has one of each, a side of a cut too."""
 
 
 class Folds:
@@ -59,7 +59,7 @@ class SharedFolds(Folds):
     """Replicas that hold the same share what is folded from it."""
 
     def __init__(self) -> None:
-        self._folded: OrderedDict[Hashable, tuple[object, object]] = OrderedDict()
+        self._folded: dict[str, OrderedDict[Hashable, tuple[object, object]]] = {}
 
     def authority(
         self,
@@ -71,22 +71,23 @@ class SharedFolds(Folds):
         """Return who holds what; by content, since sets grow one by one."""
         said = tuple(statement.id for statement in statements)
         held = _deciding(index, statements)
-        key = ("authority", genesis.ns, tuple(map(id, rules)), id(index.kinds), said, held)
+        key = (genesis.ns, tuple(map(id, rules)), id(index.kinds), said, held)
         kept = (rules, index.kinds)
-        return self._find(key, kept, lambda: settle(index, genesis, statements, rules))
+        return self._find("authority", key, kept, lambda: settle(index, genesis, statements, rules))
 
     def once(self, what: str, of: tuple[object, ...], fold: Callable[[], _T]) -> _T:
         """Return what `fold` made of the same views before, or makes of them now."""
-        return self._find((what, *map(id, of)), of, fold)
+        return self._find(what, tuple(map(id, of)), of, fold)
 
-    def _find(self, key: Hashable, kept: object, fold: Callable[[], _T]) -> _T:
+    def _find(self, what: str, key: Hashable, kept: object, fold: Callable[[], _T]) -> _T:
         """Look up a view; what its key names by identity is kept alive beside it."""
-        found = self._folded.get(key)
+        folded = self._folded.setdefault(what, OrderedDict())
+        found = folded.get(key)
         if found is None:
-            found = self._folded[key] = (kept, fold())
-            if len(self._folded) > FOLDED_MAX:
-                self._folded.popitem(last=False)
-        self._folded.move_to_end(key)
+            found = folded[key] = (kept, fold())
+            if len(folded) > FOLDED_MAX:
+                folded.popitem(last=False)
+        folded.move_to_end(key)
         return cast("_T", found[1])
 
 

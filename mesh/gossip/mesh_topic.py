@@ -208,16 +208,26 @@ class Meshes:
                 self.dirty[topic] = None
 
     def graft_opportunistically(self, now_ns: int, effects: list[Effect]) -> None:
-        """Offer better peers to meshes whose median score is low."""
+        """Offer better peers to meshes whose median score is low.
+
+        A peer is in many meshes, and its score is one: it is worked out once.
+        """
         params = self._params
+        scores: dict[bytes, float] = {}
+
+        def score_of(state: PeerState) -> float:
+            if state.key not in scores:
+                scores[state.key] = state.score.value(now_ns)
+            return scores[state.key]
+
         batch = ControlBatch(Priority.CONTROL)
         for mesh in self.joined.values():
             if len(mesh.peers) < 2:
                 continue
-            middle = median(state.score.value(now_ns) for state in mesh.peers.values())
+            middle = median(map(score_of, mesh.peers.values()))
             if middle < params.score.opportunistic_graft_threshold:
                 better = self._candidates(
-                    mesh, now_ns, lambda state, floor=middle: state.score.value(now_ns) > floor
+                    mesh, now_ns, lambda state, floor=middle: score_of(state) > floor
                 )
                 self._graft(mesh, better, params.opportunistic_graft_peers, now_ns, batch)
         batch.flush(effects)

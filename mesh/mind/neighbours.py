@@ -51,8 +51,9 @@ class Neighbours:
         self._me = me
         self._folds = folds
         self._bootstraps = dict(bootstraps)
-        self._last_linked: dict[bytes, tuple[bytes, ...]] = {}
-        self._stated: dict[bytes, tuple[bytes, ...]] = {}
+        self._last_linked: Mapping[bytes, tuple[bytes, ...]] = {}
+        self._stated: Mapping[bytes, tuple[bytes, ...]] = {}
+        self._said: object = None
         self._cells: dict[tuple[int, int], tuple[bytes, ...]] = {}
         self.presence = Presence((), (), ())
 
@@ -63,15 +64,11 @@ class Neighbours:
         my_links: tuple[bytes, ...],
     ) -> None:
         """Take the current members and their link statements, and see who is there."""
-        current = tuple(member.key for member in members)
-        for member in members:
-            stated = _stated(fleet.get(Pair(member.key, member.name), {}))
-            if stated is not None and self._stated.get(member.key) != stated:
-                self._stated[member.key] = stated
-                before = self._last_linked.get(member.key, ())
-                self._last_linked[member.key] = next_last_linked(before, stated)
-        for gone in self._stated.keys() - frozenset(current):
-            del self._stated[gone]
+        said = self._folds.once("said", (members, fleet), lambda: _said(members, fleet))
+        if said is not self._said:
+            self._said = said
+            self._take(said, members)
+        current = self._folds.once("keys", (members,), lambda: tuple(m.key for m in members))
         self.presence = presence(
             me=self._me,
             my_links=my_links,
@@ -79,6 +76,26 @@ class Neighbours:
             statements=self._stated,
             last_linked=self._last_linked,
         )
+
+    def _take(self, said: Mapping[bytes, tuple[bytes, ...]], members: tuple[Member, ...]) -> None:
+        """Follow the statements of those who are members; who says nothing now said it before."""
+        if not self._last_linked:  # all are news, as for every box that starts
+            self._stated = said
+            self._last_linked = self._folds.once(
+                "last linked",
+                (said,),
+                lambda: {peer: next_last_linked((), stated) for peer, stated in said.items()},
+            )
+            return
+        before = self._stated
+        self._stated = {
+            member.key: stated
+            for member in members
+            if (stated := said.get(member.key, before.get(member.key))) is not None
+        }
+        linked, news = self._last_linked, said.items() - before.items()
+        after = {peer: next_last_linked(linked.get(peer, ()), stated) for peer, stated in news}
+        self._last_linked = {**linked, **after} if after else linked
 
     def wanted(
         self,
@@ -163,6 +180,15 @@ class Neighbours:
             cells = cells_covering(latitude, longitude, genesis.interest_m, genesis.h3_resolution)
             self._cells[position] = cells
         return cells
+
+
+def _said(
+    members: tuple[Member, ...], fleet: Mapping[Pair, Mapping[str, object]]
+) -> dict[bytes, tuple[bytes, ...]]:
+    """Return the link statements of the members that made any."""
+    nothing: Mapping[str, object] = {}
+    found = ((m.key, _stated(fleet.get(Pair(m.key, m.name), nothing))) for m in members)
+    return {key: stated for key, stated in found if stated is not None}
 
 
 def _stated(topics: Mapping[str, object]) -> tuple[bytes, ...] | None:

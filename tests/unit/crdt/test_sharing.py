@@ -123,3 +123,13 @@ def test_only_so_many_views_are_remembered() -> None:
     folds.once("view", (keys[-1],), lambda: asked.append(-1))
     folds.once("view", (keys[0],), lambda: asked.append(-2))
     assert asked == [*range(FOLDED_MAX + 1), -2]
+
+
+def test_many_views_of_one_sort_push_out_none_of_another() -> None:
+    folds, asked = SharedFolds(), list[str]()
+    one = object()
+    folds.once("layout", (one,), lambda: asked.append("layout"))
+    for _ in range(2 * FOLDED_MAX):
+        folds.once("said", (object(),), lambda: None)
+    folds.once("layout", (one,), lambda: asked.append("layout again"))
+    assert asked == ["layout"]
