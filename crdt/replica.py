@@ -91,14 +91,13 @@ class Replica:
 
         Drain what is new and what was dropped first: each of the two would tell it.
         """
-        kinds = self._retention.index.kinds
-        made = Replica(self.chain.genesis, self._rules, kinds=kinds, folds=self.folds)
-        made.chain, made._retention = self.chain.copy(), self._retention
-        made._authority, made._registers = self.authority, self.registers
-        for lane in self._status:
-            self.status(lane)
-        made._status = {lane: status.copy() for lane, status in self._status.items()}
-        made._version = self._version
+        index, authority = self._retention.index, self.authority
+        made = Replica(self.chain.genesis, self._rules, kinds=index.kinds, folds=self.folds)
+        for statement in self.chain.statements:
+            made.chain.accept(statement)
+        made._retention, made._authority = self._retention, authority
+        made._registers = self.registers
+        made._status = {lane: each.copy(authority, index) for lane, each in self._status.items()}
         made._is_shared = self._is_shared = True
         return made
 

@@ -24,11 +24,11 @@ class LaneStatus:
         self._topics: dict[Pair, Topics] = {}
         self._stale: dict[bytes, None] = {}
 
-    def copy(self) -> "LaneStatus":
-        """Return one of its own that shows the same."""
+    def copy(self, authority: Authority, index: EntryIndex) -> "LaneStatus":
+        """Return one of its own that shows what this one shows now."""
+        self.topics(authority, index)
         made = LaneStatus(self._lane)
         made._authority, made._topics = self._authority, self._topics
-        made._stale = dict(self._stale)
         return made
 
     def forget(self, author: bytes) -> None:

@@ -353,12 +353,6 @@ class RootChain:
         self.twins = 0
         """How many validly signed rivals of accepted statements were seen: raise an alarm."""
 
-    def copy(self) -> "RootChain":
-        """Return a chain of its own with the same statements."""
-        made = RootChain(self.genesis)
-        made._statements, made.twins = list(self._statements), self.twins
-        return made
-
     @property
     def statements(self) -> tuple[RootStatement, ...]:
         """The accepted statements, number 1 first."""

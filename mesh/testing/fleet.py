@@ -69,8 +69,7 @@ class Fleet(FleetRollouts):
         loss: share of packets that are lost; `links` changes this and more.
         events: the types that boxes may publish and that the approved model may see; name yours
             here, with or without a final `*`, unless it begins with "traffic.".
-        is_acquainted: all disks hold who was linked to whom and where boxes can be reached, as
-            after a night without power; otherwise boxes know their invites, and meet first.
+        is_acquainted: disks hold who was linked to whom and where; else boxes meet first.
 
     Attributes:
         boxes: every node by name; replaced hardware is called "… (old)", what replaced it and is
