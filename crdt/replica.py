@@ -135,9 +135,9 @@ class Replica:
         addition = retention.take(entry, verified=verified)
         linked = index.feeds()[entry.feed].is_linked(entry)
         named = any(each.id in index.named for each in addition.linked)
-        proves = index.proof(entry.feed) != proof
         moves = linked or bool(addition.shortened)
-        if named or proves or (moves and (twinned or index.is_twinned(entry.author))):
+        forked = moves and (twinned or index.is_twinned(entry.author))
+        if named or forked or index.proof(entry.feed) != proof:
             self._forget_authority()
         if linked:
             self._forget_views(entry)

@@ -37,7 +37,7 @@ from mesh.node.opening import load_secret, open_prepared_node, read_invite
 from mesh.node.shell import read_clocks
 from mesh.orchestration.tables import ROLLOUT_KEY_RULES
 from mesh.testing.entitlement import why_not
-from mesh.testing.town import MODEL, TTL_MS, NearMiss
+from mesh.testing.town import MODEL, STRATA, TTL_MS, NearMiss, Role
 
 __all__ = [
     "Failed",
@@ -84,6 +84,7 @@ class Grant(NamedTuple):
     capabilities: tuple[Capability, ...]
     place: str | None
     addresses: tuple[str, ...] = ()
+    role: Role = "box"
     in_vain: bool = False
 
 
@@ -242,8 +243,8 @@ class _Box:
             match order:
                 case Put(key, value, _):
                     putting(replica, public, key, value, ROLLOUT_KEY_RULES)
-                case Grant(name=name):
-                    granting(replica, public, name, "box", 3)
+                case Grant(name=name, role=role):
+                    granting(replica, public, name, role, STRATA[role])
                 case Revoke(name, _):
                     revoking(replica, public, name)
 
@@ -253,7 +254,8 @@ class _Box:
 
     async def _grant(self, order: Grant) -> Wrote:
         entry = await self.node.facts.grant(
-            key=order.key, name=order.name, stratum=3, capabilities=order.capabilities,
+            key=order.key, name=order.name, stratum=STRATA[order.role],
+            capabilities=order.capabilities,
             place=order.place,
         )  # fmt: skip
         if not order.addresses:

@@ -228,7 +228,8 @@ class Fleet(FleetRollouts):
         secret = self._key(f"{name}/hardware {2 + self._swaps[name]}")
         issuer = self.box(by)
         place = name if name in self.town.places else None
-        issuer.grant(secret.public, name, place=place)
+        role = "steward" if name.endswith("/steward") else "box"
+        issuer.grant(secret.public, name, role=role, place=place)
         self._swaps[name] += 1
         self.simulation.run(1.0)
         old = self.boxes.pop(name)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from crdt.entry import Lane
 from mesh.choreography.event_type import EventType
 from mesh.choreography.reactions import Delivery, Disc, Interest
-from mesh.coordination.enrolment import box_role, grant_body, holders, revocation_body
+from mesh.coordination.enrolment import grant_body, holders, revocation_body
 from mesh.coordination.rights import granting, putting, revoking
 from mesh.files.form import nearest
 from mesh.mind import Draft, Mind
 from mesh.orchestration.tables import ROLLOUT_KEY_RULES
 from mesh.testing.entitlement import why_not
 from mesh.testing.simulated_node import SimulatedNode
+from mesh.testing.town import STRATA, Role, role_in
 
 if TYPE_CHECKING:
     from mesh.testing.fleet import Fleet
@@ -88,31 +89,44 @@ class FleetBox:
         key: bytes,
         name: str,
         *,
-        stratum: int = 3,
+        role: Role = "box",
         place: str | None = None,
         in_vain: bool = False,
     ) -> int:
         """Enrol a key under a name; where the name is held, replace its holder.
 
+        Args:
+            key: whom.
+            name: under which name.
+            role: as what.
+            place: where a box stands; where who it replaces stood unless given.
+            in_vain: we may not, and nobody is to heed it.
+
         Raises:
             FleetError: it may not, or may though it is to be in vain.
         """
-        self.may_grant(name, stratum=stratum, in_vain=in_vain)
-        capabilities = box_role(name, self._fleet.events, self._fleet.town.area_of(place))
+        self.may_grant(name, role=role, in_vain=in_vain)
+        fleet = self._fleet
+        capabilities = role_in(name, role, fleet.events, fleet.town.area_of(place))
         replica = self.mind.replica
         body = grant_body(
-            replica, key=key, name=name, stratum=stratum, capabilities=capabilities, place=place
+            replica,
+            key=key,
+            name=name,
+            stratum=STRATA[role],
+            capabilities=capabilities,
+            place=place,
         )
         return self.write("grant", body)
 
-    def may_grant(self, name: str, *, stratum: int = 3, in_vain: bool = False) -> None:
+    def may_grant(self, name: str, *, role: Role = "box", in_vain: bool = False) -> None:
         """See that a grant of ours would count; that it would not, if it is to be in vain.
 
         Raises:
             FleetError: it is not so.
         """
         replica, key = self.mind.replica, self.node.public
-        self._allow(lambda: granting(replica, key, name, "box", stratum), in_vain=in_vain)
+        self._allow(lambda: granting(replica, key, name, role, STRATA[role]), in_vain=in_vain)
 
     def revoke(self, name: str, *, reason: str = "", in_vain: bool = False) -> int:
         """Revoke every current holder of a name; the reason is for the story.

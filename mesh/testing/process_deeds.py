@@ -23,7 +23,7 @@ from mesh.testing.process_fleet import ProcessFleet
 from mesh.testing.scenario_deeds import PEACEFUL, ScenarioError, select
 from mesh.testing.sight import Fact, Spoken
 from mesh.testing.town import held_by, replaced
-from mesh.testing.town_files import PEOPLE, role_of
+from mesh.testing.town_files import PEOPLE, STEWARDS, role_of
 from mesh.units import SECOND
 
 __all__ = ["DONE", "ProcessDeeds"]
@@ -204,8 +204,9 @@ class ProcessDeeds:
         made = fleet.found_spare(f"spare-{self._order}")
         place = name if name in fleet.town.places else None
         addresses = tuple(fleet.boxes[each].resident.address for each in PEOPLE)
-        role = role_of(fleet.town, name, place)
-        wrote = self._ask(swap.by, Grant(made.key, name, role, place, addresses))
+        kind = "steward" if name in STEWARDS else "box"
+        role = role_of(fleet.town, name, place, kind)
+        wrote = self._ask(swap.by, Grant(made.key, name, role, place, addresses, kind))
         install_invite(made.config, parse_invite(wrote.invite), name=name)
         fleet.rest(time.monotonic_ns() + round(WRITTEN_S * SECOND))
         fleet.give_power(name)  # the new box has it
@@ -227,8 +228,9 @@ class ProcessDeeds:
     def _grant(self, grant: sc.Grant) -> None:
         seed = sha256(f"{grant.name}/by {grant.by}".encode()).digest()
         key = SecretKey.from_seed(seed).public
-        role = role_of(self.fleet.town, grant.name, None)
-        order = Grant(key, grant.name, role, None, in_vain=grant.in_vain)
+        key = key if grant.to is None else self.fleet.boxes[self._one(grant.to)].key
+        role = role_of(self.fleet.town, grant.name, None, grant.role)
+        order = Grant(key, grant.name, role, None, role=grant.role, in_vain=grant.in_vain)
         self._note(grant.by, self._ask(grant.by, order))
 
     def _put(self, put: sc.Put) -> None:

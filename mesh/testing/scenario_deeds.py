@@ -233,8 +233,10 @@ class Deeds(RolloutDeeds):
 
     def _grant(self, grant: sc.Grant) -> None:
         key = self.fleet.key(f"{grant.name}/by {grant.by}").public
+        key = key if grant.to is None else self.fleet.box(grant.to).node.public
         signer = self.fleet.box(grant.by)
-        self.wrote(grant.by, signer.grant(key, grant.name, in_vain=grant.in_vain))
+        handle = signer.grant(key, grant.name, role=grant.role, in_vain=grant.in_vain)
+        self.wrote(grant.by, handle)
 
     def _check_trust(self, check: sc.CheckTrust) -> None:
         up = {name: box for name, box in self.choose(check.who).items() if box.node.mind}

@@ -144,10 +144,12 @@ class Revoke(Part, frozen=True, kw_only=True):
 
 
 class Grant(Part, frozen=True, kw_only=True):
-    """A name is granted to a key whose box is not here."""
+    """A name is granted to a key whose box is not here, or to that of a box."""
 
     name: Who
     by: Who = "centre"
+    to: Annotated[Who, Meta(description="Whose key; else one that nobody has.")] | None = None
+    role: Literal["box", "steward"] = "box"
     in_vain: InVain = False
 
 

@@ -99,6 +99,8 @@ EXPECTED: Mapping[str, str] = {
     "steps[].grant": "a mapping such as {name: north/box-9, by: north/steward}",
     "steps[].grant.name": _NAME,
     "steps[].grant.by": _NAME,
+    "steps[].grant.to": _NAME,
+    "steps[].grant.role": "box or steward",
     "steps[].grant.in_vain": _TRUTH,
     "steps[].check_trust": "a mapping such as {name: north/box-1, current: false}",
     "steps[].check_trust.name": _NAME,

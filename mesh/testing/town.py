@@ -6,23 +6,28 @@ district; the first half of the boxes stands on the north bank.
 """
 
 import math
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, cast
 
+from identity.capability import Capability
 from mesh.choreography.cells import cell_at
 from mesh.choreography.event_type import event
+from mesh.coordination.enrolment import box_role, steward_role
 
 __all__ = [
     "BLOCK_M",
     "EVENTS",
     "MODEL",
     "SLOT",
+    "STRATA",
     "TTL_MS",
     "NearMiss",
+    "Role",
     "Town",
     "banks",
     "held_by",
     "replaced",
+    "role_in",
 ]
 
 BLOCK_M = 150.0
@@ -43,6 +48,9 @@ MODEL = bytes(range(32))
 SLOT = "model/detector"
 """The slot in which a box runs it, and the register in which it is approved."""
 
+Role = Literal["box", "steward"]
+STRATA: Mapping[Role, int] = {"box": 3, "steward": 2}
+"""The rank of each role."""
 TTL_MS = 1_000
 """For how long somebody may react to what boxes of a scenario see, milliseconds."""
 _REPLACED = " (old"
@@ -56,6 +64,15 @@ def replaced(name: str, times: int) -> str:
 def held_by(called: str) -> str:
     """Return the name that a box was granted, of whatever it is called in the world."""
     return called.partition(_REPLACED)[0]
+
+
+def role_in(
+    name: str, role: Role, events: Sequence[str], area: Iterable[bytes]
+) -> tuple[Capability, ...]:
+    """Return what may do who holds a name in a role."""
+    if role == "steward":
+        return steward_role(name.partition("/")[0])
+    return box_role(name, events, area)
 
 
 @event("traffic.near_miss")

@@ -12,14 +12,13 @@ from typing import NamedTuple
 from identity.capability import Capability
 from identity.keys import peer_id
 from mesh.config import load_config
-from mesh.coordination.enrolment import box_role, steward_role
 from mesh.node.founding import found_authority, found_node, install_invite
 from mesh.node.offline import Desk
 from mesh.node.opening import load_secret
-from mesh.testing.town import EVENTS, MODEL, Town
+from mesh.testing.town import EVENTS, MODEL, STRATA, Role, Town, role_in
 from mesh.testing.wire import side_address
 
-__all__ = ["CENTRE", "PEOPLE", "Resident", "found_box", "found_town", "role_of"]
+__all__ = ["CENTRE", "PEOPLE", "STEWARDS", "Resident", "found_box", "found_town", "role_of"]
 
 CENTRE = "centre"
 STEWARDS = ("north/steward", "south/steward")
@@ -73,9 +72,9 @@ def found_box(directory: Path, stem: str, side: int) -> Resident:
     return Resident(config, secret.public, side, _dialled(side, secret.public))
 
 
-def role_of(town: Town, name: str, place: str | None) -> tuple[Capability, ...]:
-    """Return what a box may do that stands at a place of the town, or nowhere."""
-    return box_role(name, EVENTS, town.area_of(place))
+def role_of(town: Town, name: str, place: str | None, role: Role = "box") -> tuple[Capability, ...]:
+    """Return what somebody may do who stands at a place of the town, or nowhere."""
+    return role_in(name, role, EVENTS, town.area_of(place))
 
 
 def _sign_everything(desk: Desk, town: Town, residents: Mapping[str, Resident]) -> None:
@@ -85,11 +84,12 @@ def _sign_everything(desk: Desk, town: Town, residents: Mapping[str, Resident]) 
     approved = {"digest": MODEL, "state": "approved", "events": list(EVENTS), "area": "*"}
     desk.put("model/detector", approved)
     for name in STEWARDS:
-        role = steward_role(name.partition("/")[0])
-        desk.grant(residents[name].key, name, stratum=2, capabilities=role)
+        role = role_of(town, name, None, "steward")
+        desk.grant(residents[name].key, name, stratum=STRATA["steward"], capabilities=role)
     for name in town.places:
         role = role_of(town, name, name)
-        desk.grant(residents[name].key, name, stratum=3, capabilities=role, place=name)
+        stratum = STRATA["box"]
+        desk.grant(residents[name].key, name, stratum=stratum, capabilities=role, place=name)
 
 
 def _listen(side: int) -> str:

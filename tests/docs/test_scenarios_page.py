@@ -4,6 +4,7 @@ import re
 
 from mesh.testing import CHECKERS, parse_scenario
 from mesh.testing.scenario import Expect
+from mesh.testing.scenario_library import library
 from mesh.testing.scenario_steps import Step
 from tests.docs.pages import ROOT, blocks
 
@@ -26,6 +27,14 @@ def test_each_step_and_each_count_is_told():
     assert steps <= set(re.findall(r"`(\w+): ", TEXT))
     told = re.findall(r"`(\w+)`", TEXT)
     assert set(Expect.__struct_fields__) <= set(told)
+
+
+def test_the_histories_that_the_page_names_are_in_the_library():
+    section = TEXT.split("## Histories of records", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"\| ([a-z, -]+) \|$", section, re.MULTILINE)
+    named = {name for row in rows for name in row.split(", ")} - {"scenario"}
+    assert len(named) >= 11
+    assert named <= set(library())
 
 
 def test_the_own_checker_of_the_page_can_be_used(tmp_path):

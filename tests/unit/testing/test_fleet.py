@@ -241,6 +241,17 @@ def test_hardware_can_be_replaced_again_and_each_has_a_key_of_its_own():
     assert fleet.anyone_trusts("north/box-0"), "new hardware is no revoked key"
 
 
+def test_a_steward_is_replaced_as_a_steward():
+    fleet = standing(boxes=4)
+    fleet.swap_hardware("north/steward", by="centre")
+    fleet.settle()
+    fleet.revoke("north/box-0", by="north/steward")
+    with pytest.raises(FleetError, match="not current any more"):
+        fleet.revoke("north/box-1", by="north/steward (old)")
+    fleet.run(seconds=10)
+    assert not fleet.anyone_trusts("north/box-0")
+
+
 def test_a_box_that_is_spawned_is_a_member_that_hears_and_is_heard():
     fleet = standing(boxes=4)
     fleet.spawn("north/box-20")

@@ -186,9 +186,25 @@ def test_what_people_write_is_asked_of_their_node_and_noted(deeds: ProcessDeeds,
     (grant,) = steward.orders
     assert isinstance(grant, Grant)
     assert (grant.name, grant.place, grant.addresses) == ("north/box-9", None, ())
+    assert (grant.role, len(grant.capabilities)) == ("box", 2)
     assert [(each.by, each.entry) for each in deeds.facts] == [
         ("centre", fact), ("centre", fact), ("centre", fact), ("north/steward", fact),
     ]  # fmt: skip
+
+
+def test_a_grant_may_be_to_the_key_of_somebody_and_of_a_stewards_role(
+    deeds: ProcessDeeds, fleet: Town5
+):
+    fleet.child("centre").answers = [Wrote((entry().wire,))]
+    wish = sc.Grant(name="north/deputy", to="south/box-1", role="steward", in_vain=True)
+    do(deeds, grant=wish)
+    (grant,) = fleet.child("centre").orders
+    assert (grant.key, grant.role, grant.in_vain) == (
+        fleet.boxes["south/box-1"].key, "steward", True,
+    )  # fmt: skip
+    assert {"grant", "revoke"} <= {capability.verb for capability in grant.capabilities}
+    with pytest.raises(ScenarioError, match="nobody is called 'nobody'"):
+        do(deeds, grant=sc.Grant(name="north/x", to="nobody"))
 
 
 def test_new_hardware_has_a_side_of_its_own_stands_where_the_old_did_and_has_power(
