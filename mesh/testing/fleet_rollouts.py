@@ -26,7 +26,7 @@ from mesh.testing.fleet_faults import FleetFaults
 from mesh.testing.town import EVENTS, MODEL, SLOT, Town
 from mesh.testing.workshop import Fate
 
-__all__ = ["GATE", "STAGES", "FleetRollouts"]
+__all__ = ["GATE", "STAGES", "FleetRollouts", "PlanRefusedError"]
 
 STAGES = (Stage(100_000, 10_000), Stage(500_000, 10_000), Stage(1_000_000))
 """A tenth, a half and all, ten seconds each, unless the caller says otherwise."""
@@ -34,6 +34,10 @@ GATE = Gate(min_reports_ppm=900_000, success_ppm=990_000, map50_ppm_min=500_000)
 """What reports must show unless the caller says otherwise."""
 MODEL_SIZE = 160_000
 """Bytes of a released model: three chunks of the exchange."""
+
+
+class PlanRefusedError(FleetError):
+    """What is asked for is not signed, for a reason of `mesh apply` or `mesh rollout`."""
 
 
 @dataclass(slots=True)
@@ -159,7 +163,7 @@ class FleetRollouts(FleetFaults):
             on_failure: rollback or pause.
 
         Raises:
-            FleetError: it is refused, in the words of `mesh apply`.
+            PlanRefusedError: it is refused, in the words of `mesh apply`.
         """
         wish = Wish(
             title=title or model,
@@ -190,7 +194,7 @@ class FleetRollouts(FleetFaults):
         try:
             plan = plan_rollout(view, wish, release, self._nonce())
         except OrchestrationError as error:
-            raise FleetError(f"apply {model}: {error}") from None
+            raise PlanRefusedError(f"apply {model}: {error}") from None
         self.simulation.note(f"{by} rolls out {wish.title}")
         return self._sign(box, plan)
 
@@ -200,7 +204,7 @@ class FleetRollouts(FleetFaults):
         """Pause, resume, promote, undo or abort, as `mesh rollout` does; returns the handles.
 
         Raises:
-            FleetError: it is refused, in the words of `mesh rollout`.
+            PlanRefusedError: it is refused, in the words of `mesh rollout`.
         """
         box = self.box(by)
         view = self._standpoint(box)
@@ -215,7 +219,7 @@ class FleetRollouts(FleetFaults):
                 share_ppm=share_ppm,
             )
         except OrchestrationError as error:
-            raise FleetError(f"{verb} {title}: {error}") from None
+            raise PlanRefusedError(f"{verb} {title}: {error}") from None
         self.simulation.note(f"{by}: {verb} {title}")
         puts = {command_key(rollout.intent.scope, each): each.to_value() for each in commands}
         return tuple(self._write(box, puts.items()))

@@ -16,132 +16,41 @@ number is drawn from the generator that is handed in: the same draws give the sa
 import json
 import math
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
 from mesh.testing.checkers.registry import CHECKERS
-from mesh.testing.scenario import Scenario, parse_scenario
-from mesh.testing.town import banks, replaced
+from mesh.testing.nemesis_drawing import SIGNING_S, Episode, Laid, Nemesis
+from mesh.testing.nemesis_rollouts import rollout
+from mesh.testing.scenario import STEPS_MAX, Scenario, parse_scenario
 
-__all__ = ["DEEDS", "FAULTS", "Nemesis", "chaos", "chaos_text", "drawn_text", "swarm"]
+__all__ = [
+    "DEEDS", "FAULTS", "LASTING", "Laid", "chaos", "chaos_text", "drawn_text", "laid",
+    "swarm",
+]  # fmt: skip
 
-EPISODE_S = 20.0
+EPISODE_S = 15.0
 """Virtual seconds between the beginnings of two episodes, on average."""
 EPISODES_MAX = 90
-"""Most episodes of a run: a scenario has at most 400 steps, and an episode up to four."""
-SIGNING_S = 2.0
-"""For how long somebody who signs must be up, virtual seconds."""
+"""Most episodes of a run, and fewer if a scenario cannot hold their steps."""
+STEPS_OF_AN_EPISODE = 8
+"""Most steps that an episode adds, those in which time passes among them."""
+COMPANY_SHARE = 0.5
+"""How many episodes begin while the one before lasts: what breaks a fleet is often two things."""
 LASTS_S = 60
 """Longest time of an episode, virtual seconds; a cut is noticed after ten."""
-QUIET_S = 130
-"""Virtual seconds after the last repair: the two minutes that a fleet has to come to life."""
 SAYS_S = 4
 """Virtual seconds between two events of a box, at least."""
 SAYS_MAX = 200
 """Events of one box in a run, about."""
+OLD_SAYS = 5
+"""Events of a box whose hardware was replaced, afterwards."""
 WELL = {"latency_ms": 5, "jitter_ms": 1, "loss": 0, "duplication": 0, "reordering": 0,
         "kbit_s": 1_000_000}  # fmt: skip
 """Links that are well again."""
-LIES = ("forge", "replay", "back_date", "equivocate", "withhold", "eclipse")
-"""How boxes lie. Not by a flood, which makes a run forty times longer and is in the library."""
-
-Mapped = Mapping[str, Any]
-
-
-class Nemesis:
-    """A scenario in the making.
-
-    Args:
-        rng: where every draw comes from.
-        nodes: how many boxes.
-        length_s: for how long something happens.
-
-    Attributes:
-        rng: as given.
-        boxes: the names of the boxes.
-        length_s: as given.
-    """
-
-    def __init__(self, rng: random.Random, nodes: int, length_s: float) -> None:
-        self.rng = rng
-        self.length_s = length_s
-        self.boxes = [name for bank in banks(nodes).values() for name in bank]
-        self._people = ["centre", "north/steward", "south/steward"]
-        self._events: list[tuple[float, int, Mapped]] = []
-        self._mended: dict[int, Sequence[str]] = {}
-        self._taken: list[tuple[str, float, float]] = []
-        self._numbers = 0
-
-    # ----------------------------------------------------------------------------- what is drawn
-
-    def number(self) -> int:
-        """Return a number that was not returned before."""
-        self._numbers += 1
-        return self._numbers
-
-    def some(self, names: Sequence[str]) -> list[str]:
-        """Return some of these, at least one."""
-        return sorted(self.rng.sample(list(names), self.rng.randint(1, len(names))))
-
-    def anybody(self) -> list[str]:
-        """Return every name that there is."""
-        return self._people + self.boxes
-
-    def take(self, names: Sequence[str], from_s: float, to_s: float) -> str | None:
-        """Return one of these whom nothing else befalls in that time; None if there is none."""
-        free = [name for name in names if self.is_free(name, from_s, to_s)]
-        if not free:
-            return None
-        name = self.rng.choice(free)
-        self._taken.append((name, from_s, to_s))
-        return name
-
-    def is_free(self, name: str, from_s: float, to_s: float) -> bool:
-        """Whether nothing that ends or replaces its process befalls somebody in that time."""
-        return not any(
-            name == other and from_s <= end_s and begin_s <= to_s
-            for other, begin_s, end_s in self._taken
-        )
-
-    def signer(self, at_s: float, bank: str) -> str | None:
-        """Return somebody who may sign for a bank, and is up for it at that time."""
-        return self.take(["centre", f"{bank}/steward"], at_s, at_s + SIGNING_S)
-
-    # ------------------------------------------------------------------------------ what comes out
-
-    def happens(self, at_s: float, **step: object) -> None:
-        """Put a step at a time."""
-        self._events.append((at_s, len(self._events), step))
-
-    def mends(self, at_s: float, verb: str, names: Sequence[str], **deed: object) -> None:
-        """Put a step at a time about the machines that hold these names now.
-
-        Who of them is replaced by then is known only once everything is laid out; a machine that
-        was is called otherwise, and is mended too.
-        """
-        self._mended[len(self._events)] = names
-        self.happens(at_s, **{verb: deed})
-
-    def steps(self) -> list[Mapped]:
-        """Return the steps, with the time that passes between two of them as steps too."""
-        out: list[Mapped] = []
-        now_ms = 0
-        gone: set[str] = set()
-        for at_s, order, step in sorted(self._events, key=lambda event: event[:2]):
-            passed_ms = round(at_s * 1000) - now_ms
-            if passed_ms > 0:
-                out.append({"run": f"{passed_ms}ms"})
-                now_ms += passed_ms
-            gone |= {deed["name"] for verb, deed in step.items() if verb == "swap_hardware"}
-            who = [replaced(name, 1) for name in self._mended.get(order, ()) if name in gone]
-            who = [*self._mended.get(order, ()), *who]
-            out.append({verb: {"who": who, **deed} for verb, deed in step.items()} if who else step)
-        return [*out, {"run": f"{QUIET_S}s"}, {"settle": "2m"}]
-
-
-Episode = Callable[[Nemesis, float, float], None]
-"""Lays something over a time, given when it begins and ends."""
-
+LIES = ("forge", "replay", "back_date", "equivocate", "poison", "withhold", "eclipse")
+"""How boxes lie for as long as they live."""
+FLOOD_S = 3
+"""Longest flood, virtual seconds; each takes as long to play as a minute of anything else."""
 
 # ------------------------------------------------------------------------------------- the faults
 
@@ -259,6 +168,14 @@ def _liar(nemesis: Nemesis, from_s: float, _to_s: float) -> None:
         nemesis.happens(from_s, turn={"name": name, "behaviour": behaviour})
 
 
+def _flood(nemesis: Nemesis, from_s: float, _to_s: float) -> None:
+    name = nemesis.take(nemesis.boxes, from_s, math.inf)
+    if name is not None:  # who once lied is not honest again: it goes on in a cheaper way
+        then, lasts_s = nemesis.rng.choice(LIES), nemesis.rng.randint(1, FLOOD_S)
+        nemesis.happens(from_s, turn={"name": name, "behaviour": "flood"})
+        nemesis.happens(from_s + lasts_s, turn={"name": name, "behaviour": then})
+
+
 # -------------------------------------------------------------------------------------- the deeds
 
 
@@ -282,16 +199,20 @@ def _revoke(nemesis: Nemesis, from_s: float, _to_s: float) -> None:
 
 
 def _swap(nemesis: Nemesis, from_s: float, _to_s: float) -> None:
-    _sign(nemesis, from_s, "swap_hardware")
+    name = _sign(nemesis, from_s, "swap_hardware")
+    if name is not None:  # the old box is somewhere, and goes on
+        old = {"who": f"{name} (old)", "count": OLD_SAYS, "every": f"{SAYS_S}s"}
+        nemesis.happens(from_s + SIGNING_S, publish=old)
 
 
-def _sign(nemesis: Nemesis, at_s: float, verb: str) -> None:
+def _sign(nemesis: Nemesis, at_s: float, verb: str) -> str | None:
     bank = nemesis.rng.choice(["north", "south"])
     signer = nemesis.signer(at_s, bank)
     names = [name for name in nemesis.boxes if name.startswith(f"{bank}/")]
     name = None if signer is None else nemesis.take(names, at_s, math.inf)
     if name is not None:
         nemesis.happens(at_s, **{verb: {"name": name, "by": signer}})
+    return name
 
 
 FAULTS: Mapping[str, Episode] = {
@@ -300,6 +221,7 @@ FAULTS: Mapping[str, Episode] = {
     "crashes": _crash,
     "cuts": _cut,
     "drifting clocks": _drift,
+    "floods": _flood,
     "full disks": _full_disk,
     "liars": _liar,
     "NAT": _nat,
@@ -316,9 +238,13 @@ DEEDS: Mapping[str, Episode] = {
     "grants": _grant,
     "registers": _put,
     "revocations": _revoke,
+    "rollouts": rollout,
     "swaps": _swap,
 }
 """What people do, by name."""
+
+LASTING = frozenset({"floods", "liars", "NAT"})
+"""What is not mended: who lied is not honest again, and who is behind a NAT stays there."""
 
 
 def swarm(rng: random.Random) -> list[str]:
@@ -327,18 +253,30 @@ def swarm(rng: random.Random) -> list[str]:
     return [kind for kind in both if rng.random() < 0.5] or [rng.choice(both)]
 
 
+def _nemesis(rng: random.Random, nodes: int, length_s: float, kinds: Collection[str]) -> Nemesis:
+    """Return one who has laid its episodes."""
+    nemesis = Nemesis(rng, nodes, length_s)
+    nemesis.take(["centre"], 0, 1 + SIGNING_S)
+    chosen = {**FAULTS, **DEEDS}
+    count = min(EPISODES_MAX, max(1, round(length_s / EPISODE_S)))
+    from_s, to_s = 0.0, length_s
+    for _ in range(count if kinds else 0):
+        if len(nemesis.steps()) + STEPS_OF_AN_EPISODE + 3 > STEPS_MAX:
+            break
+        kind = rng.choice(sorted(kinds))
+        is_company = rng.random() < COMPANY_SHARE
+        first_s, last_s = (from_s, min(to_s, length_s)) if is_company else (0, length_s)
+        from_s = round(rng.uniform(first_s, last_s), 1)
+        to_s = from_s + rng.randint(1, LASTS_S)
+        nemesis.lay(kind, chosen[kind], from_s, to_s)
+    return nemesis
+
+
 def chaos_text(
     rng: random.Random, *, nodes: int, length_s: float, kinds: Collection[str], seed: int
 ) -> str:
     """Return a scenario file in which these kinds of things happen."""
-    nemesis = Nemesis(rng, nodes, length_s)
-    chosen = {**FAULTS, **DEEDS}
-    nemesis.take(["centre"], 0, 1 + SIGNING_S)
-    count = min(EPISODES_MAX, max(1, round(length_s / EPISODE_S)))
-    for _ in range(count if kinds else 0):
-        episode = chosen[rng.choice(sorted(kinds))]
-        from_s = round(rng.uniform(0, length_s), 1)
-        episode(nemesis, from_s, from_s + rng.randint(1, LASTS_S))
+    nemesis = _nemesis(rng, nodes, length_s, kinds)
     every_s = max(SAYS_S, round(length_s / SAYS_MAX))
     nemesis.happens(
         0, publish={"who": "*/box-*", "count": int(length_s / every_s) + 1, "every": f"{every_s}s"}
@@ -379,6 +317,18 @@ def chaos(
 
 def drawn_text(*, nodes: int, hours: float, seed: int, kinds: Collection[str] | None = None) -> str:
     """Return the file of what `chaos` returns, to be kept or changed."""
-    rng = random.Random(f"chaos/{seed}")  # noqa: S311  (a seed decides everything)
-    chosen = swarm(rng) if kinds is None else kinds
+    rng, chosen = _swarm_of(seed, kinds)
     return chaos_text(rng, nodes=nodes, length_s=hours * 3600, kinds=chosen, seed=seed)
+
+
+def laid(
+    *, nodes: int, hours: float, seed: int, kinds: Collection[str] | None = None
+) -> Sequence[Laid]:
+    """Return the episodes of what `chaos` returns, in the order in which they were drawn."""
+    rng, chosen = _swarm_of(seed, kinds)
+    return _nemesis(rng, nodes, hours * 3600, chosen).laid
+
+
+def _swarm_of(seed: int, kinds: Collection[str] | None) -> tuple[random.Random, Collection[str]]:
+    rng = random.Random(f"chaos/{seed}")  # noqa: S311  (a seed decides everything)
+    return rng, swarm(rng) if kinds is None else kinds

@@ -10,7 +10,8 @@ from mesh.orchestration.command import Verb
 from mesh.orchestration.rollout_file import PPM, Cohort, Metadata, RolloutFile, Spec
 from mesh.orchestration.wish import wish_in
 from mesh.testing import rollout_steps as rs
-from mesh.testing.fleet import Fleet, FleetBox, FleetError
+from mesh.testing.fleet import Fleet, FleetBox
+from mesh.testing.fleet_rollouts import PlanRefusedError
 from mesh.testing.scenario_parts import Several
 from mesh.testing.town import SLOT
 
@@ -57,8 +58,9 @@ class RolloutDeeds(ABC):
         file = RolloutFile(apiVersion="mesh/v1", kind="Rollout", metadata=title, spec=spec)
         try:
             handles = self.fleet.ask(wish_in(file), wish.model, by=wish.by)
-        except FleetError as error:
-            if wish.refused is None or wish.refused not in str(error):
+        except PlanRefusedError as error:
+            is_right = wish.refused is not None and wish.refused in str(error)
+            if not (is_right or wish.may_be_refused):
                 raise
             self.counts["refused_by_plan"] += 1
             return
@@ -85,9 +87,14 @@ class RolloutDeeds(ABC):
         self._ordered(Verb.PROMOTE, order, share)
 
     def _ordered(self, verb: Verb, order: rs.Order | rs.Promote, share: int | None = None) -> None:
-        self._note_all(
-            order.by, self.fleet.order(verb, order.rollout, by=order.by, share_ppm=share)
-        )
+        try:
+            handles = self.fleet.order(verb, order.rollout, by=order.by, share_ppm=share)
+        except PlanRefusedError:
+            if not order.may_be_refused:
+                raise
+            self.counts["refused_by_plan"] += 1
+            return
+        self._note_all(order.by, handles)
 
     def _approve_model(self, record: rs.Approve) -> None:
         handles = self.fleet.approve(record.model, by=record.by, state=ModelState(record.state))

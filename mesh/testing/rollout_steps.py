@@ -38,7 +38,12 @@ class Release(Part, frozen=True, kw_only=True):
 
 
 class Apply(Part, frozen=True, kw_only=True):
-    """A model is rolled out; the fields are those of a rollout file."""
+    """A model is rolled out; the other fields are those of a rollout file.
+
+    Attributes:
+        refused: words of the sentence with which it must be refused; None if it must not be.
+        may_be_refused: whether either is right, where nobody can know what will be the case.
+    """
 
     model: Text
     stages: Annotated[tuple[Stage, ...], Meta(min_length=1, max_length=ROLLOUT_STAGES_MAX)]
@@ -49,6 +54,7 @@ class Apply(Part, frozen=True, kw_only=True):
     on_partition: Literal["hold", "continue"] = "hold"
     on_failure: Literal["rollback", "pause"] = "rollback"
     refused: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    may_be_refused: bool = False
 
 
 class Order(Part, frozen=True, kw_only=True):
@@ -56,6 +62,7 @@ class Order(Part, frozen=True, kw_only=True):
 
     rollout: Text
     by: Who = "centre"
+    may_be_refused: bool = False
 
 
 class Promote(Part, frozen=True, kw_only=True):
@@ -64,6 +71,7 @@ class Promote(Part, frozen=True, kw_only=True):
     rollout: Text
     by: Who = "centre"
     percent: Annotated[float, Meta(gt=0, le=100)] | None = None
+    may_be_refused: bool = False
 
 
 class Approve(Part, frozen=True, kw_only=True):
@@ -97,6 +105,9 @@ def check_rollout_step(filled: Filled[Filling], where: str, deed: object) -> Non
     """
     if isinstance(deed, Apply):
         check_numbers(filled, f"{where}.apply", deed.stages, deed.gate)
+        if deed.refused is not None and deed.may_be_refused:
+            told = "expected refused or may_be_refused, not both"
+            raise filled.wrong(f"{where}.apply", told)
     elif isinstance(deed, Running) and not deed.is_a_check:
         raise filled.wrong(f"{where}.check_runs", "expected boxes, at_least or at_most")
 
@@ -126,6 +137,7 @@ _ORDERS = {
         ("", "a mapping such as {rollout: v2}"),
         (".rollout", "what the rollout is called, as v2"),
         (".by", _NAME),
+        (".may_be_refused", "true or false"),
     )
 }
 EXPECTED_OF_ROLLOUTS: Mapping[str, str] = {
@@ -154,6 +166,7 @@ EXPECTED_OF_ROLLOUTS: Mapping[str, str] = {
     "steps[].apply.on_partition": "hold or continue",
     "steps[].apply.on_failure": "rollback or pause",
     "steps[].apply.refused": "1 to 200 characters of the sentence with which it is refused",
+    "steps[].apply.may_be_refused": "true or false",
     "steps[].promote.percent": "a number above 0 and at most 100",
     "steps[].approve_model": "a mapping such as {model: v2, state: approved}",
     "steps[].approve_model.model": "a model that was released, as v2",

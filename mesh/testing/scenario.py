@@ -55,6 +55,7 @@ from mesh.testing.scenario_words import EXPECTED
 
 __all__ = [
     "SEED_MAX",
+    "STEPS_MAX",
     "Expect",
     "FleetPlan",
     "Scenario",

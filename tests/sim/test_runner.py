@@ -95,6 +95,22 @@ def test_what_cannot_be_done_is_one_sentence(steps: str, told: str):
     assert told in found.trouble
 
 
+def test_what_may_be_refused_is_done_or_refused_and_counted():
+    """A plan may refuse it; whatever else is wrong with it breaks the scenario all the same."""
+    apply = "apply: {model: v2, stages: [{percent: 100}], by: BY, may_be_refused: true}"
+    orders = (
+        "undo: {rollout: v2, may_be_refused: true}\npromote: {rollout: v2, may_be_refused: true}"
+    )
+    steps = f"release: {{model: v2}}\n{apply}\nrun: 30s\ncheck_runs: {{model: v2, boxes: N}}\n"
+    for by, boxes, refused in (("centre", 2, 1), ("north/box-0", 0, 3)):
+        lines = (steps + orders).replace("BY", by).replace("boxes: N", f"boxes: {boxes}")
+        found = play(scenario(lines, "Own"), Own)
+        assert not found.trouble
+        assert found.counts["refused_by_plan"] == refused
+    down = play(scenario(f"crash: centre\n{orders}", "Own"), Own)
+    assert down.trouble == "step 2 (undo) at 0.0 s: centre is down: restart it first"
+
+
 def test_the_time_of_a_step_is_kept():
     times: list[tuple[str, float]] = []
 

@@ -94,6 +94,30 @@ def test_in_the_end_all_is_mended(seed: int, nodes: int, hours: float):
     assert (scenario.fleet.boxes, scenario.seed) == (nodes, seed)
 
 
+@settings(max_examples=20)
+@given(SEEDS, st.sampled_from(KINDS))
+def test_a_day_of_one_kind_is_a_scenario(seed: int, kind: str):
+    """Many steps fit into no file, and a quiet morning into no step: both are cut."""
+    scenario = chaos(nodes=2, hours=24, seed=seed, kinds=[kind])
+    assert not unmended(scenario)
+    assert lasts_s(scenario) <= 24 * 3600 + 61
+
+
+@given(SEEDS)
+def test_who_floods_lies_in_a_cheaper_way_after_a_few_seconds(seed: int):
+    scenario = chaos(nodes=4, hours=0.2, seed=seed, kinds=["floods"])
+    now_s = 0.0
+    turned: dict[str, list[tuple[float, str]]] = {}
+    for step in scenario.steps:
+        now_s += milliseconds(step.run) / 1000 if step.verb == "run" else 0
+        if step.verb == "turn":
+            turned.setdefault(step.deed.name, []).append((now_s, step.deed.behaviour))
+    assert turned
+    for (began_s, first), (ended_s, then) in turned.values():
+        assert first == "flood" != then
+        assert 1 <= ended_s - began_s <= 3.001
+
+
 @given(SEEDS)
 def test_a_seed_gives_one_scenario_and_its_swarm_is_told(seed: int):
     text = drawn_text(nodes=4, hours=0.05, seed=seed)

@@ -132,6 +132,12 @@ CASES: list[tuple[str, str, int, str]] = [
         11,
         "steps[4].apply.gate.map50 is '0.5': expected a threshold in quotes such as",
     ),
+    (
+        "heal: river",
+        "apply: {model: v2, stages: [{percent: 5}], refused: may not, may_be_refused: true}",
+        11,
+        "steps[4].apply is a mapping: expected refused or may_be_refused, not both",
+    ),
     ("heal: river", "pause: v2", 11, "steps[4].pause is 'v2': expected a mapping such as {rollout"),
     ("heal: river", "check_runs: {model: a}", 11, "expected boxes, at_least or at_most"),
     ("heal: river", "check_trust: {name: a}", 11, "check_trust lacks current: expected true or f"),
