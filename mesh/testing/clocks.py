@@ -29,6 +29,10 @@ class SimulatedClock:
         """Return what it shows at a virtual time, milliseconds since 1970."""
         return EPOCH_MS + (now_ns + self._wrong_ns(now_ns)) // MS
 
+    def ahead_s(self, now_ns: int) -> float:
+        """Return by how much it is ahead at a virtual time, seconds; negative if it is behind."""
+        return self._wrong_ns(now_ns) / SECOND
+
     def jump(self, seconds: float) -> None:
         """Set it forward, or back where negative, at once."""
         self._offset_ns += int(seconds * SECOND)

@@ -281,7 +281,8 @@ class Deeds(RolloutDeeds):
         model = box.node.workshop.runs.get(SLOT)
         said = self.fleet.publish(name, model=model, ttl_ms=TTL_MS, because=incident)
         incident += [] if incident else [said]
+        ahead_s = box.node.clock.ahead_s(self.fleet.simulation.now_ns)
         self.spoken[said] = Spoken(
-            self.now_s, box.node.public, box.name, incident[0], TTL_MS / 1000
+            self.now_s, box.node.public, box.name, incident[0], TTL_MS / 1000, ahead_s
         )
         self.counts["published"] += 1

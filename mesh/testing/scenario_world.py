@@ -205,7 +205,8 @@ class SimulatedWorld:
                     return
                 decision = node.mind.speaking.request(delivery, now)
                 known = self._name_of(node, name)
-                self._heard.append(Delivered(self.now_s, known, delivery.event, decision))
+                ahead_s = node.clock.ahead_s(simulation.now_ns)
+                self._heard.append(Delivered(self.now_s, known, delivery.event, decision, ahead_s))
 
         box.node.heard = heard
 

@@ -76,12 +76,14 @@ class Delivered:
         receiver: name of the box that heard it.
         event: what was heard.
         decision: what became of the wish to react to it.
+        ahead_s: by how much the receiver's wall clock was ahead of the true time.
     """
 
     at_s: float
     receiver: str
     event: SealedEvent
     decision: RequestDecision
+    ahead_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Spoken:
         name: under which it spoke.
         incident: id of the event that began the incident; empty if it began one itself.
         ttl_s: for how long somebody may react.
+        ahead_s: by how much the speaker's wall clock was ahead of the true time.
     """
 
     at_s: float
@@ -101,6 +104,7 @@ class Spoken:
     name: str
     incident: bytes = b""
     ttl_s: float = 1.0
+    ahead_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

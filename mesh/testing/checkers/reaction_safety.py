@@ -3,7 +3,9 @@
 A request to an actuator is made by a box within whose radius the speaker stands, while the event
 still lives, and only once for all events of one incident: a second request for what was answered
 already is how a signal begins to swing. Where boxes stand, when something was said and to which
-incident it belongs is what the world knows, not what a box believes. What the actuator makes of a
+incident it belongs is what the world knows, not what a box believes. It lives by the clocks of
+speaker and hearer, for they have no other: who speaks while his clock is two seconds ahead is heard
+for two seconds longer, if what he says is on its way for so long. What the actuator makes of a
 request is inside its own envelope, which is its own business. Its subject is a request.
 """
 
@@ -62,7 +64,7 @@ def _wrong(sight: Sight, heard: Delivered, said: Spoken, answered: set[bytes]) -
                 f"asked for a reaction to {said.name}, {away_m:.0f} m away; it is concerned with "
                 f"{sight.listen_m:.0f} m"
             )
-    late_s = heard.at_s - said.at_s - said.ttl_s
+    late_s = (heard.at_s + heard.ahead_s) - (said.at_s + said.ahead_s) - said.ttl_s
     if late_s > SKEW_S:
         yield f"asked for a reaction to {said.name} {late_s:.1f} s after that was over"
     if (said.incident or heard.event.id) in answered:
