@@ -229,10 +229,8 @@ class Replica:
         """The multi-writer registers by key. The same object until the authority changes."""
         authority = self.authority
         if self._registers is None:
-            index, said, rules = self._retention.index, self.chain.statements, self._rules
-            self._registers = self.folds.once(
-                "registers", (authority,), lambda: registers_of(authority, said, index, rules)
-            )
+            of = authority, self.chain.statements, self._retention.index, self._rules
+            self._registers = self.folds.once("registers", of[:1], lambda: registers_of(*of))
         return self._registers
 
     def status(self, lane: Lane) -> Mapping[Pair, Topics]:

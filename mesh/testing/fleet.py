@@ -366,10 +366,8 @@ class Fleet(FleetRollouts):
         """Switch a box on that holds what its issuer knew; cuts treat it as those around it."""
         new = self._add(name, secret)
         self.simulation.network.stands_with(new.node.public, beside.node.public)
-        replica = issuer.mind.replica
-        new.node.disk.append(
-            Batch(entries=tuple(replica.entries()), roots=replica.chain.statements)
-        )
+        known = issuer.mind.replica
+        new.node.disk.append(Batch(entries=tuple(known.entries()), roots=known.chain.statements))
         self.simulation.boot(new.node)
         return new
 
