@@ -8,7 +8,7 @@ capabilities. See docs/records.md, "Authority is a stratified fold".
 
 from collections.abc import Iterable, Sequence
 
-from crdt.entry import Lane
+from crdt.entry import Entry, Lane
 from crdt.replica import Replica
 from crdt.standing import Pair, Standing
 from identity.capability import EVERYWHERE, Capability
@@ -21,6 +21,7 @@ __all__ = [
     "grant_body",
     "holders",
     "next_epoch",
+    "pin_body",
     "put_body",
     "revocation_body",
     "steward_role",
@@ -138,6 +139,17 @@ def revocation_body(replica: Replica, pair: Pair, *, mode: str = "compromise") -
         mode: `compromise` or `retire`.
     """
     return {"pk": pair.key, "name": pair.name, "mode": mode, "cut": feed_heads(replica, pair.key)}
+
+
+def pin_body(entry: Entry) -> dict[str, object]:
+    """Return the body that settles a fork of a feed: the line up to an entry, and on, counts."""
+    return {
+        "pk": entry.author,
+        "lane": entry.lane,
+        "inc": entry.inc,
+        "seq": entry.seq,
+        "id": entry.id,
+    }
 
 
 def put_body(replica: Replica, key: str, value: object) -> dict[str, object]:

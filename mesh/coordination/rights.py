@@ -7,6 +7,7 @@ first. See docs/records.md, "Authority is a stratified fold".
 
 from collections.abc import Iterable
 
+from crdt.entry import Entry, Lane
 from crdt.kinds import KeyRule, rule_for_key
 from crdt.replica import Replica
 from crdt.standing import Standing
@@ -14,7 +15,7 @@ from identity.did import did_from_public
 from identity.encoding import Value
 from mesh.coordination.enrolment import holders
 
-__all__ = ["STRATA", "UnentitledError", "able", "granting", "putting", "revoking"]
+__all__ = ["STRATA", "UnentitledError", "able", "granting", "pinning", "putting", "revoking"]
 
 STRATA = 8
 """Strata there are."""
@@ -90,6 +91,27 @@ def granting(replica: Replica, public: bytes, name: str, role: str, stratum: int
             "cannot take it; choose another name"
         )
     return issuers
+
+
+def pinning(replica: Replica, public: bytes, name: str) -> list[Entry]:
+    """Return the heads of the forked AUTH feeds of who holds a name, which a key may pin.
+
+    Raises:
+        UnentitledError: none is forked and undecided, or the key may not.
+    """
+    undecided = [standing for standing in holders(replica, name) if standing.undecided]
+    for standing in undecided:
+        able(replica, public, "pin", name, below=standing.stratum)
+    keys = {standing.pair.key for standing in undecided}
+    forked = [
+        feed
+        for feed in replica.feeds()
+        if feed.author in keys and feed.lane == Lane.AUTH and replica.evidence(feed)
+    ]
+    heads = [head for feed in forked if (head := replica.head(feed)) is not None]
+    if not heads:
+        raise UnentitledError(f"no feed of {name} is forked and undecided: there is nothing to pin")
+    return heads
 
 
 def putting(

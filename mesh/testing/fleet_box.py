@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from crdt.entry import Lane
 from mesh.choreography.event_type import EventType
 from mesh.choreography.reactions import Delivery, Disc, Interest
-from mesh.coordination.enrolment import grant_body, holders, revocation_body
-from mesh.coordination.rights import granting, putting, revoking
+from mesh.coordination.enrolment import grant_body, holders, pin_body, revocation_body
+from mesh.coordination.rights import granting, pinning, putting, revoking
 from mesh.files.form import nearest
 from mesh.mind import Draft, Mind
 from mesh.orchestration.tables import ROLLOUT_KEY_RULES
@@ -144,6 +144,20 @@ class FleetBox:
         for standing in held:
             handle = self.write("revoke", revocation_body(replica, standing.pair))
         self._fleet.simulation.note(f"{self.name} revokes {name}{reason and f': {reason}'}")
+        return handle
+
+    def pin(self, name: str) -> int:
+        """Settle the forks of who holds a name: of each the line that we hold counts.
+
+        Raises:
+            FleetError: nothing of it is forked, or we may not.
+        """
+        replica, key = self.mind.replica, self.node.public
+        self._allow(lambda: pinning(replica, key, name), in_vain=False)
+        handle = 0
+        for head in pinning(replica, key, name):
+            handle = self.write("pin", pin_body(head))
+        self._fleet.simulation.note(f"{self.name} pins what {name} wrote")
         return handle
 
     def put(self, key: str, value: str | int, *, in_vain: bool = False) -> int:

@@ -24,7 +24,7 @@ from mesh.units import SECOND
 __all__ = ["PEACEFUL", "Deeds", "ScenarioError", "select"]
 
 PEACEFUL = frozenset(
-    {"publish", "put", "grant", "revoke", "backup", "release", "apply", "pause", "resume"}
+    {"publish", "put", "grant", "revoke", "pin", "backup", "release", "apply", "pause", "resume"}
     | {"promote", "undo", "abort", "approve_model", "check_runs", "check_trust"}
 )
 """Verbs that neither break nor mend anything."""
@@ -237,6 +237,9 @@ class Deeds(RolloutDeeds):
         signer = self.fleet.box(grant.by)
         handle = signer.grant(key, grant.name, role=grant.role, in_vain=grant.in_vain)
         self.wrote(grant.by, handle)
+
+    def _pin(self, pin: sc.Pin) -> None:
+        self.wrote(pin.by, self.fleet.box(pin.by).pin(pin.name))
 
     def _check_trust(self, check: sc.CheckTrust) -> None:
         up = {name: box for name, box in self.choose(check.who).items() if box.node.mind}

@@ -24,8 +24,8 @@ from mesh.testing.simulated_node import SLOWNESS_MAX
 
 __all__ = [
     "Backup", "CheckTrust", "Clock", "Count", "Cut", "Disk", "Duration", "Grant", "Hole", "Links",
-    "OneWay", "Part", "PowerCut", "Publish", "Put", "Revoke", "Several", "Share", "Slow", "Step",
-    "Swap", "Text", "Turn", "seconds",
+    "OneWay", "Part", "Pin", "PowerCut", "Publish", "Put", "Revoke", "Several", "Share", "Slow",
+    "Step", "Swap", "Text", "Turn", "seconds",
 ]  # fmt: skip
 
 PUBLISH_MAX = 100_000
@@ -153,6 +153,13 @@ class Grant(Part, frozen=True, kw_only=True):
     in_vain: InVain = False
 
 
+class Pin(Part, frozen=True, kw_only=True):
+    """What who holds a name signed twice is settled: the line that the signer holds counts."""
+
+    name: Who
+    by: Who = "centre"
+
+
 class CheckTrust(Part, frozen=True, kw_only=True):
     """A name is current in every view now, or in none, or the scenario is broken."""
 
@@ -203,6 +210,7 @@ class Step(Part, frozen=True, kw_only=True):
     swap_hardware: Swap | UnsetType = UNSET
     revoke: Revoke | UnsetType = UNSET
     grant: Grant | UnsetType = UNSET
+    pin: Pin | UnsetType = UNSET
     put: Put | UnsetType = UNSET
     publish: Publish | UnsetType = UNSET
     check_trust: CheckTrust | UnsetType = UNSET

@@ -94,6 +94,7 @@ def test_a_revocation_is_refused_just_where_it_would_change_no_view(by: str, nam
         ("grant: {name: north/x, role: steward, by: north/steward}", "at a stratum below 2"),
         ("grant: {name: north/x, to: north/box-7}", "nobody is called 'north/box-7': did you mean"),
         ("grant: {name: south/guest, to: north/box-0, by: south/steward}", ""),
+        ("pin: {name: north/box-0}", "no feed of north/box-0 is forked and undecided"),
         ("put: {key: limit, value: 1, by: north/box-0}", "north/box-0 may not put limit"),
         ("revoke: {name: south/box-1, in_vain: true}", "centre may sign that"),
         ("revoke: {name: south/box-1, by: north/box-0, in_vain: true}", ""),

@@ -7,7 +7,7 @@ from crdt.entry import Lane
 from mesh.choreography.event import SealedEvent, parse_event
 from mesh.coordination.trust import PeerClass
 from mesh.mind import Draft
-from mesh.testing.adversaries import forge
+from mesh.testing.adversaries import Behaviour, forge
 from mesh.testing.fleet import MODEL, Fleet, FleetError
 
 
@@ -250,6 +250,21 @@ def test_a_steward_is_replaced_as_a_steward():
         fleet.revoke("north/box-1", by="north/steward (old)")
     fleet.run(seconds=10)
     assert not fleet.anyone_trusts("north/box-0")
+
+
+def test_a_senior_settles_a_fork():
+    fleet = standing(boxes=4)
+    fleet.turn("north/box-0", Behaviour.EQUIVOCATE)
+    fleet.run(seconds=10)
+    others = [box for box in fleet.up() if box.name != "north/box-0"]
+    assert not any(box.trusts("north/box-0") for box in others)
+    with pytest.raises(FleetError, match="south/steward may not pin north/box-0"):
+        fleet.steward("south").pin("north/box-0")
+    fleet.steward("north").pin("north/box-0")
+    fleet.run(seconds=10)
+    assert all(box.trusts("north/box-0") for box in others)
+    with pytest.raises(FleetError, match="there is nothing to pin"):
+        fleet.centre.pin("north/box-0")
 
 
 def test_a_box_that_is_spawned_is_a_member_that_hears_and_is_heard():
