@@ -28,9 +28,7 @@ from identity.genesis import (
 from identity.keys import SecretKey
 from mesh.choreography.event_type import event_type
 from mesh.choreography.scope import Reach, Scope
-from mesh.coordination.enrolment import authority_role, holders
-from mesh.coordination.trust import PeerClass
-from mesh.files.form import nearest
+from mesh.coordination.enrolment import authority_role
 from mesh.mind import Draft, MindConfig
 from mesh.testing.disk import SimulatedDisk
 from mesh.testing.fleet_box import Delivered, FleetBox, FleetError
@@ -42,8 +40,8 @@ from mesh.testing.fleet_founding import (
 )
 from mesh.testing.fleet_rollouts import FleetRollouts
 from mesh.testing.fleet_time import length_s
+from mesh.testing.fleet_verbs import LISTEN_M, STANDING_S
 from mesh.testing.network import LinkModel
-from mesh.testing.sight import still_cut
 from mesh.testing.sim import Simulation
 from mesh.testing.town import EVENTS, MODEL, NearMiss, Town, held_by, replaced
 from mesh.testing.trace import Happening
@@ -53,10 +51,6 @@ __all__ = ["MODEL", "Delivered", "Fleet", "FleetBox", "FleetError", "NearMiss"]
 
 WRITTEN_S = 0.1
 """Virtual seconds after which what was just written is on its way; until then views agree."""
-STANDING_S = 60
-"""Virtual seconds a fleet gets to stand, at most."""
-LISTEN_M = 600.0
-"""How far a box listens unless the caller says, metres."""
 
 
 class Fleet(FleetRollouts):
@@ -97,9 +91,6 @@ class Fleet(FleetRollouts):
         self.genesis: Genesis = make_genesis([key.public for key in self._roots], 1)
         model = LinkModel(latency_ms=latency_ms, loss=loss)
         self.simulation = Simulation(self.genesis, seed=seed, model=model)
-        self.boxes: dict[str, FleetBox] = {}
-        self.deliveries: list[Delivered] = []
-        self._said: dict[bytes, str] = {}
         self.town = Town(boxes, self.genesis.h3_resolution)
         self.statement = self._root_statement()
         for name in ("centre", "north/steward", "south/steward", *self.town.places):
@@ -120,24 +111,11 @@ class Fleet(FleetRollouts):
         """The steward of a bank."""
         return self.box(f"{district}/steward")
 
-    def names(self) -> list[str]:
-        """Every name of the fleet."""
-        return list(self.boxes)
-
-    def position(self, name: str) -> tuple[float, float]:
-        """Where a box stands: latitude and longitude in degrees."""
-        return self.town.places[name]
-
     def key(self, label: str) -> SecretKey:
         """Return the key that a label stands for; the same label gives the same key."""
         return self._key(label)
 
     # ---------------------------------------------------------------------------------- time
-
-    @property
-    def now_s(self) -> float:
-        """Virtual seconds since the fleet was made."""
-        return self.simulation.now_ns / SECOND
 
     def run(self, *unnamed: object, minutes: float = 0.0, seconds: float = 0.0) -> None:
         """Let virtual time pass; a length without a unit is refused."""
@@ -149,7 +127,7 @@ class Fleet(FleetRollouts):
         Raises:
             FleetError: that did not happen within a minute.
         """
-        if not self.simulation.run(STANDING_S, self._stands):
+        if not self.simulation.run(STANDING_S, self.stands):
             raise FleetError(f"the fleet does not stand after {STANDING_S} virtual seconds")
 
     def settle(self, *unnamed: object, seconds: float = 120.0) -> float:
@@ -161,9 +139,7 @@ class Fleet(FleetRollouts):
         start, most_s = self.simulation.now_ns, length_s("settle", unnamed, seconds=seconds)
         self.simulation.run(WRITTEN_S)
         if not self.simulation.run(most_s, self.views_agree):
-            told = f"views differ after {seconds} virtual seconds: {self._differences()}"
-            cuts = self.simulation.network.cuts()
-            raise FleetError(f"{told}; {still_cut(cuts)}" if cuts else told)
+            raise FleetError(self.differ(seconds))
         return (self.simulation.now_ns - start) / SECOND
 
     # ------------------------------------------------------------------------- what is done
@@ -215,14 +191,6 @@ class Fleet(FleetRollouts):
         """Revoke every current holder of a name; see `FleetBox.revoke`."""
         self.box(by).revoke(name, reason=reason, in_vain=in_vain)
 
-    def split(self, line: str = "river") -> tuple[list[FleetBox], list[FleetBox]]:
-        """Return the two sides of the river; the centre stands on the south bank."""
-        if line != "river":
-            raise FleetError(f"the town is split by its river only, not by {line!r}")
-        north = [box for box in self.boxes.values() if box.name.startswith("north/")]
-        south = [box for box in self.boxes.values() if box not in north]
-        return north, south
-
     def swap_hardware(self, name: str, *, by: str) -> FleetBox:
         """Replace a box: the old one stays in the world, the new key is enrolled by `by`."""
         secret = self._key(f"{name}/hardware {2 + self._swaps[name]}")
@@ -247,17 +215,10 @@ class Fleet(FleetRollouts):
         Raises:
             FleetError: somebody is called so, or there is nobody to stand beside.
         """
-        if name in self.boxes:
-            raise FleetError(f"{name} is there already: choose a name that nobody holds")
-        bank = [other for other in self.town.places if _bank(other) == _bank(name)]
-        if beside is None and not bank:
-            told = f"no box stands on the bank of {name!r}: begin its name with north/ or south/"
-            raise FleetError(f"{told}, or say beside whom it stands")
-        neighbour, issuer = self.box(beside or bank[0]), self.box(by)
-        if neighbour.name not in self.town.places:
-            raise FleetError(f"{neighbour.name} stands nowhere: name a box to stand beside")
+        issuer = self.box(by)
+        self._may_be_new(name)
         issuer.may_grant(name)
-        self.town.add(name, neighbour.name)
+        neighbour = self._place(name, beside)
         secret = self._key(name)
         issuer.write("put", self.town.record(name))
         issuer.grant(secret.public, name, place=name)
@@ -265,41 +226,6 @@ class Fleet(FleetRollouts):
         return self._install(name, secret, issuer, beside=neighbour)
 
     # ----------------------------------------------------------------------------- questions
-
-    def up(self) -> list[FleetBox]:
-        """The boxes that are running."""
-        return [box for box in self.boxes.values() if box.node.mind is not None]
-
-    def views_agree(self) -> bool:
-        """Whether every current member that is up holds the same authority view."""
-        digests = {box.mind.replica.authority.digest for box in self.up() if self._is_member(box)}
-        return len(digests) == 1
-
-    def anyone_trusts(self, name: str) -> bool:
-        """Whether a box that is up takes some key of a name for a member.
-
-        Raises:
-            FleetError: no view knows that name.
-        """
-        if name not in self.boxes and not any(holders(box.mind.replica, name) for box in self.up()):
-            raise FleetError(f"nobody was ever called {name!r}: {nearest(name, self.names())}")
-        return any(box.trusts(name) for box in self.up() if self._is_member(box))
-
-    def heard(self, event: bytes) -> list[str]:
-        """The boxes whose applications heard an event, by name, sorted.
-
-        Args:
-            event: its id, as `publish` returned it.
-
-        Raises:
-            FleetError: it is no such id, or no box listens to events of its type.
-        """
-        found = sorted(each.receiver for each in self.deliveries if each.event == event)
-        if not found and event not in self._said:
-            raise FleetError(f"{event!r:.40} is no event of this fleet: expected what publish gave")
-        if not found and not any(box.listens_to(self._said[event]) for box in self.boxes.values()):
-            raise FleetError(f"nobody listens to {self._said[event]}: call listen_everywhere first")
-        return found
 
     def refusals(self) -> Counter[str]:
         """How many events were refused by all boxes together, by reason; past lives included."""
@@ -320,22 +246,10 @@ class Fleet(FleetRollouts):
         """What was done to the fleet, in words; the last lines."""
         return self.simulation.record.journal
 
-    def _is_member(self, box: FleetBox) -> bool:
-        mind = box.mind
-        return mind.trust.peer_class(mind.public).peer_class is PeerClass.MEMBER
-
-    def _stands(self) -> bool:
-        up = self.up()
-        return self.views_agree() and all(
-            len(box.mind.statistics().presence.seen) == len(up) - 1 for box in up
-        )
-
-    def _differences(self) -> str:
-        return ", ".join(
-            f"{box.name}={box.mind.replica.authority.digest.hex()[:8]}" for box in self.up()
-        )
-
     # ---------------------------------------------------------------------------- the making
+
+    def _listens_to(self, type_name: str) -> bool:
+        return any(box.listens_to(type_name) for box in self.boxes.values())
 
     def _key(self, label: str) -> SecretKey:
         return SecretKey.from_seed(sha256(f"{self._seed}/{label}".encode()).digest())
@@ -393,7 +307,3 @@ class Fleet(FleetRollouts):
         for box in self.boxes.values():
             if box is not self.centre:
                 box.node.disk = delivered.copy()
-
-
-def _bank(name: str) -> str:
-    return name.partition("/")[0]

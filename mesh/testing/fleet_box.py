@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from crdt.entry import Lane
 from mesh.choreography.event_type import EventType
@@ -12,38 +12,17 @@ from mesh.coordination.rights import granting, pinning, putting, revoking
 from mesh.files.form import nearest
 from mesh.mind import Draft, Mind
 from mesh.orchestration.tables import ROLLOUT_KEY_RULES
+from mesh.testing.clocks import SimulatedClock
+from mesh.testing.disk import SimulatedDisk
 from mesh.testing.entitlement import why_not
+from mesh.testing.fleet_verbs import Delivered
 from mesh.testing.simulated_node import SimulatedNode
-from mesh.testing.town import STRATA, Role, role_in
+from mesh.testing.town import STRATA, FleetError, Role, role_in
 
 if TYPE_CHECKING:
     from mesh.testing.fleet import Fleet
 
 __all__ = ["Delivered", "FleetBox", "FleetError"]
-
-
-class FleetError(Exception):
-    """A scenario asks for something that the fleet cannot do."""
-
-
-class Delivered(NamedTuple):
-    """One event that reached one box's application.
-
-    Attributes:
-        at_ns: virtual time.
-        receiver: name of the box.
-        event: id of the event, 32 bytes.
-        author: public key of the speaker.
-        name: the name under which it spoke.
-        model: digest of the model that it was made with, if any.
-    """
-
-    at_ns: int
-    receiver: str
-    event: bytes
-    author: bytes
-    name: str
-    model: bytes | None
 
 
 class FleetBox:
@@ -61,6 +40,26 @@ class FleetBox:
     def name(self) -> str:
         """The name it holds."""
         return self.node.name
+
+    @property
+    def public(self) -> bytes:
+        """Its public key."""
+        return self.node.public
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it is running."""
+        return self.node.mind is not None
+
+    @property
+    def disk(self) -> SimulatedDisk:
+        """What it keeps: `is_full` and `sync_ms` may be set."""
+        return self.node.disk
+
+    @property
+    def clock(self) -> SimulatedClock:
+        """Its wall clock."""
+        return self.node.clock
 
     @property
     def mind(self) -> Mind:

@@ -23,7 +23,7 @@ from mesh.orchestration.standpoint import Standpoint, find_rollout, lists_held
 from mesh.orchestration.wish import Wish
 from mesh.testing.fleet_box import FleetBox, FleetError
 from mesh.testing.fleet_faults import FleetFaults
-from mesh.testing.town import EVENTS, MODEL, SLOT, Town
+from mesh.testing.town import EVENTS, MODEL, SLOT
 from mesh.testing.workshop import Fate
 
 __all__ = ["GATE", "STAGES", "FleetRollouts", "PlanRefusedError"]
@@ -56,9 +56,8 @@ class _Released:
 class FleetRollouts(FleetFaults):
     """The rollouts of a fleet; `Fleet` adds the boxes."""
 
-    town: Town
-
     def __init__(self) -> None:
+        super().__init__()
         self._released: dict[str, _Released] = {}
         self._delivers = False
         self._nonces = 0

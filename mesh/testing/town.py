@@ -21,6 +21,7 @@ __all__ = [
     "SLOT",
     "STRATA",
     "TTL_MS",
+    "FleetError",
     "NearMiss",
     "Role",
     "Town",
@@ -64,6 +65,10 @@ def replaced(name: str, times: int) -> str:
 def held_by(called: str) -> str:
     """Return the name that a box was granted, of whatever it is called in the world."""
     return called.partition(_REPLACED)[0]
+
+
+class FleetError(Exception):
+    """A scenario asks for something that the fleet cannot do."""
 
 
 def role_in(
@@ -117,12 +122,28 @@ class Town:
                 self.places[name] = (LATITUDE + up * step, LONGITUDE + column * step / _SHRINK)
         self._cells = {name: cell_at(*at, resolution) for name, at in self.places.items()}
 
-    def add(self, name: str, beside: str) -> None:
-        """Have one more box stand a few metres east of another."""
-        latitude, longitude = self.places[beside]
+    def add(self, name: str, beside: str | None = None) -> str:
+        """Have one more box stand a few metres east of another; returns beside whom.
+
+        Args:
+            name: such as "north/box-20"; its first part says on which bank it stands.
+            beside: the box next to which it stands; the first of its bank unless given.
+
+        Raises:
+            FleetError: there is nobody to stand beside.
+        """
+        bank = [other for other in self.places if _bank(other) == _bank(name)]
+        if beside is None and not bank:
+            told = f"no box stands on the bank of {name!r}: begin its name with north/ or south/"
+            raise FleetError(f"{told}, or say beside whom it stands")
+        neighbour = beside or bank[0]
+        if neighbour not in self.places:
+            raise FleetError(f"{neighbour} stands nowhere: name a box to stand beside")
+        latitude, longitude = self.places[neighbour]
         at = (latitude, longitude + BESIDE_M / _METRES_PER_DEGREE / _SHRINK)
         self.places[name] = at
         self._cells[name] = cell_at(*at, self._resolution)
+        return neighbour
 
     @property
     def area(self) -> tuple[bytes, ...]:
@@ -159,3 +180,7 @@ class Town:
             for other, (lat, lon) in self.places.items()
             if math.hypot(lat - latitude, (lon - longitude) * _SHRINK) < near
         ]
+
+
+def _bank(name: str) -> str:
+    return name.partition("/")[0]
