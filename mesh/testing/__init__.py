@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mesh.testing.checkers import Breach, Checker
     from mesh.testing.checkers.registry import CHECKERS
     from mesh.testing.fleet import Fleet, FleetBox, FleetError
+    from mesh.testing.live import LiveFleet, open_live_fleet
     from mesh.testing.nemesis import chaos
     from mesh.testing.runner import Result, run_scenario
     from mesh.testing.scenario import Scenario, ScenarioFileError, parse_scenario
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mesh.testing.scenario_writing import scenario_text
     from mesh.testing.shrinking import NothingToShrinkError, Shrunk, shrink
     from mesh.testing.sight import Sight
+    from mesh.testing.virtual_time import run_in_virtual_time
 
 __all__ = [
     "CHECKERS",
@@ -31,6 +33,7 @@ __all__ = [
     "Fleet",
     "FleetBox",
     "FleetError",
+    "LiveFleet",
     "NothingToShrinkError",
     "Result",
     "Scenario",
@@ -41,8 +44,10 @@ __all__ = [
     "World",
     "chaos",
     "library",
+    "open_live_fleet",
     "parse_scenario",
     "read_scenario",
+    "run_in_virtual_time",
     "run_scenario",
     "scenario_text",
     "shrink",
@@ -55,6 +60,7 @@ _HOMES = {
     "Fleet": "mesh.testing.fleet",
     "FleetBox": "mesh.testing.fleet",
     "FleetError": "mesh.testing.fleet",
+    "LiveFleet": "mesh.testing.live",
     "NothingToShrinkError": "mesh.testing.shrinking",
     "Result": "mesh.testing.runner",
     "Scenario": "mesh.testing.scenario",
@@ -65,8 +71,10 @@ _HOMES = {
     "World": "mesh.testing.scenario_world",
     "chaos": "mesh.testing.nemesis",
     "library": "mesh.testing.scenario_library",
+    "open_live_fleet": "mesh.testing.live",
     "parse_scenario": "mesh.testing.scenario",
     "read_scenario": "mesh.testing.scenario_library",
+    "run_in_virtual_time": "mesh.testing.virtual_time",
     "run_scenario": "mesh.testing.runner",
     "scenario_text": "mesh.testing.scenario_writing",
     "shrink": "mesh.testing.shrinking",

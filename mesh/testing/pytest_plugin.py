@@ -18,19 +18,22 @@ Loading this file costs nothing: what a fixture needs is imported when a test as
 import random
 import shlex
 from argparse import ArgumentTypeError
-from collections.abc import Generator
-from inspect import signature
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from mesh.testing.fleet import Fleet
+    from mesh.testing.live import LiveFleet
 
 __all__ = [
     "fleet",
+    "live_fleet",
     "mesh_seed",
     "pytest_addoption",
+    "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_configure_node",
     "pytest_report_header",
@@ -43,7 +46,7 @@ HAPPENINGS_FLEET = 12
 """Lines of a fleet's journal that a failure shows."""
 
 _SEED = pytest.StashKey[int]()
-_FLEET = pytest.StashKey["Fleet"]()
+_FLEET = pytest.StashKey["Fleet | LiveFleet"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose the seed of the session, and name the mark."""
     config.addinivalue_line(
         "markers",
-        "fleet(boxes, latency_ms, loss, events): how the fixture `fleet` is made",
+        "fleet(boxes, latency_ms, loss, events): how `fleet` or `live_fleet` is made",
     )
     if config.getoption("mesh_seed") is None:
         config.option.mesh_seed = _seed_of(config)
@@ -68,6 +71,25 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Give the processes of pytest-xdist the seed of the session."""
     node.workerinput["mesh_seed"] = node.config.getoption("mesh_seed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Run tests of live fleets in virtual time, by pytest-trio."""
+    live = [item for item in items if "live_fleet" in getattr(item, "fixturenames", ())]
+    if not live:
+        return
+    if not any(config.pluginmanager.has_plugin(name) for name in ("trio", "pytest_trio.plugin")):
+        raise pytest.UsageError(f"{live[0].nodeid} uses `live_fleet`: install pytest-trio for it")
+    from mesh.testing.virtual_time import run_in_virtual_time
+
+    for item in live:
+        if not iscoroutinefunction(getattr(item, "function", None)):
+            told = "uses `live_fleet`: make it `async def`, or use `fleet`"
+            raise pytest.UsageError(f"{item.nodeid} {told}")
+        if {"autojump_clock", "mock_clock"} & set(getattr(item, "fixturenames", ())):
+            told = "uses `live_fleet`, which has a clock of its own: leave the other one out"
+            raise pytest.UsageError(f"{item.nodeid} {told}")
+        item.add_marker(pytest.mark.trio(run=run_in_virtual_time), append=False)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -111,6 +133,17 @@ def fleet(request: pytest.FixtureRequest, mesh_seed: int) -> "Fleet":
     return made
 
 
+@pytest.fixture
+async def live_fleet(request: pytest.FixtureRequest, mesh_seed: int) -> "AsyncGenerator[LiveFleet]":
+    """A fleet of real nodes that stands, in virtual time: for applications with own tasks."""
+    from mesh.testing.live import open_live_fleet
+
+    async with open_live_fleet(seed=mesh_seed, **_wishes(request.node, open_live_fleet)) as made:
+        request.node.stash[_FLEET] = made
+        await made.stand()
+        yield made
+
+
 def _seed(text: str) -> int:
     """Return the seed in an option."""
     if not text.isdecimal() or int(text) >= SEED_MAX:
@@ -132,7 +165,7 @@ def _seed_of(config: pytest.Config) -> int:
         raise pytest.UsageError(f"mesh_seed: {error}") from None
 
 
-def _wishes(node: pytest.Item, made: type) -> dict[str, Any]:
+def _wishes(node: pytest.Item, made: Callable[..., object]) -> dict[str, Any]:
     """Return what the mark of a test says; of several the nearest counts, field by field."""
     wishes: dict[str, Any] = {}
     fields = [name for name in signature(made).parameters if name != "seed"]

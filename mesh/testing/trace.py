@@ -1,8 +1,9 @@
 """What happened: a digest for machines, a journal for people.
 
-The digest is over every frame that reached a mind and every fault that was made, each with its
-time and in its order. Two runs that differ anywhere differ here, so equal digests say that a run
-was repeated. The journal keeps the last few hundred lines in words and is no part of the digest.
+The digest is over every frame that reached a mind (in a live fleet: over who sent something to
+whom) and every fault that was made, each with its time and in its order. Two runs that differ
+anywhere differ here, so equal digests say that a run was repeated. The journal keeps the last few
+hundred lines in words and is no part of the digest.
 """
 
 import hashlib
@@ -45,6 +46,10 @@ class Trace:
         self.frames += 1
         head = at_ns.to_bytes(8) + to[:_KEY_BYTES] + sender[:_KEY_BYTES] + protocol.encode()
         self._digest.update(head + hashlib.sha256(body).digest())
+
+    def sent(self, at_ns: int, to: bytes, sender: bytes) -> None:
+        """Something was sent, where nobody looks at what."""
+        self._digest.update(at_ns.to_bytes(8) + to[:_KEY_BYTES] + sender[:_KEY_BYTES])
 
     def note(self, at_ns: int, words: str) -> None:
         """Something was done to the world."""

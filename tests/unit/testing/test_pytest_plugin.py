@@ -130,3 +130,40 @@ def test_what_is_no_seed_is_refused(tmp_path, seed: str):
     status, told = session(tmp_path, "def test_own():\n    pass\n", f"--mesh-seed={seed}")
     assert status == 4
     assert f"'{seed}' is no seed: expected 0 to 4294967295" in told
+
+
+LIVE = """
+    import pytest
+
+    async def app(node):
+        {body}
+
+    @pytest.mark.fleet(boxes=1)
+    {define} test_own(live_fleet):
+        await live_fleet.crash("centre")
+        live_fleet.embed(app)
+        await live_fleet.run(minutes=5)
+        assert live_fleet.now_s > 300
+    """
+TRIO = ("-p", "pytest_trio.plugin")
+
+
+def test_a_live_fleet_is_run_in_virtual_time(tmp_path):
+    status, told = session(tmp_path, LIVE.format(body="pass", define="async def"), *TRIO)
+    assert (status, "1 passed" in told) == (0, True), told
+
+
+def test_an_application_that_raises_fails_its_test_which_tells_its_seed(tmp_path):
+    body = "raise ZeroDivisionError('planted')"
+    status, told = session(tmp_path, LIVE.format(body=body, define="async def"), *TRIO)
+    assert (status, "planted" in told) == (1, True)
+    assert AGAIN.search(told), told
+    assert "centre dies" in told
+
+
+def test_what_a_live_fleet_needs_is_said(tmp_path):
+    status, told = session(tmp_path, LIVE.format(body="pass", define="async def"))
+    assert (status, "install pytest-trio for it" in told) == (4, True)
+    own = "def test_own(live_fleet):\n    pass\n"
+    status, told = session(tmp_path, own, *TRIO)
+    assert (status, "make it `async def`, or use `fleet`" in told) == (4, True)
