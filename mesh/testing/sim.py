@@ -163,11 +163,6 @@ class Simulation:
         self.network.cut(label, [node.public for node in side])
         self.ways_changed(f"cut {label}: {_names(side)}")
 
-    def heal(self, label: str | None = None) -> None:
-        """Take one cut away, or all."""
-        self.network.heal(label)
-        self.ways_changed(f"healed {'all cuts' if label is None else label}")
-
     def ways_changed(self, words: str) -> None:
         """Note what was done to the network, and have every link looked at."""
         self.note(words)
