@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.rooms import Sampler, shares
-from mesh.testing.fleet import Fleet
+from mesh.testing.fleets.fleet import Fleet
 
 __all__ = ["EVENTS_PER_S", "Point"]
 

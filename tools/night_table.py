@@ -7,9 +7,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from mesh.testing.nemesis import DEEDS, FAULTS, LASTING, Laid
-from mesh.testing.runner import Result
-from mesh.testing.scenario import Scenario
+from mesh.testing.chance.nemesis import DEEDS, FAULTS, LASTING, Laid
+from mesh.testing.scenarios.runner import Result
+from mesh.testing.scenarios.scenario import Scenario
 
 __all__ = ["WORDS", "is_vacuous", "most_at_once", "table", "tally_of"]
 

@@ -1,7 +1,7 @@
 """What `make nightly` runs: scenarios drawn by chance, a thousand seeds of them.
 
-Each seed is a run of `mesh.testing.nemesis.chaos`: a random half of all kinds of faults, laid over
-a few virtual minutes, every invariant looked at. What breaks one is appended to
+Each seed is a run of `mesh.testing.chaos`: a random half of all kinds of faults, laid over a
+few virtual minutes, every invariant looked at. What breaks one is appended to
 `tests/sim/seeds.txt`, whose every line is a test from then on. What a seed means changes with the
 nemesis, so a bug that one finds is to have a test that says what it was, too.
 
@@ -26,10 +26,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from mesh.testing.nemesis import chaos, drawn_text, laid
-from mesh.testing.runner import run_scenario
-from mesh.testing.scenario import SEED_MAX
-from mesh.testing.sight import Sight
+from mesh.testing.chance.nemesis import chaos, drawn_text, laid
+from mesh.testing.fleets.sight import Sight
+from mesh.testing.scenarios.runner import run_scenario
+from mesh.testing.scenarios.scenario import SEED_MAX
 from tools.night_table import WORDS, is_vacuous, table, tally_of
 
 __all__ = ["Found", "Line", "main", "play", "read_lines"]

@@ -30,8 +30,8 @@ from mesh.node.facts import FactFailedError
 from mesh.node.node import NodeError
 from mesh.node.offline import DeskError
 from mesh.node.processes import ProcessFailedError
-from mesh.testing.namespaces import NamespacesUnavailableError
-from mesh.testing.wires_plan import UnfitForWiresError
+from mesh.testing.wires.namespaces import NamespacesUnavailableError
+from mesh.testing.wires.plan import UnfitForWiresError
 
 __all__ = ["app", "run", "sentence_of"]
 

@@ -17,12 +17,12 @@ from mesh.cli.nodes import console
 from mesh.cli.scenario_files import Seed, check_file, check_seed, read_named, show_progress
 from mesh.cli.sim import BROKEN, COLOURS
 from mesh.node.processes import Processes
-from mesh.testing.namespaces import NamespacesUnavailableError
-from mesh.testing.process_fleet import PRELOAD
-from mesh.testing.process_world import fits_wires, run_on_wires
-from mesh.testing.runner import Result, run_scenario, to_json
-from mesh.testing.scenario import Scenario
-from mesh.testing.scenario_library import library, read_scenario
+from mesh.testing.scenarios.library import library, read_scenario
+from mesh.testing.scenarios.runner import Result, run_scenario, to_json
+from mesh.testing.scenarios.scenario import Scenario
+from mesh.testing.wires.namespaces import NamespacesUnavailableError
+from mesh.testing.wires.process_fleet import PRELOAD
+from mesh.testing.wires.process_world import fits_wires, run_on_wires
 
 __all__ = ["app"]
 

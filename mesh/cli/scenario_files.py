@@ -9,9 +9,9 @@ from rich.status import Status
 from mesh.cli.options import CommandError
 from mesh.files.form import nearest
 from mesh.pages.place import check_writable
-from mesh.testing.scenario import SEED_MAX, Scenario
-from mesh.testing.scenario_library import library, read_scenario
-from mesh.testing.sight import Sight
+from mesh.testing.fleets.sight import Sight
+from mesh.testing.scenarios.library import library, read_scenario
+from mesh.testing.scenarios.scenario import SEED_MAX, Scenario
 
 __all__ = ["Seed", "check_file", "check_seed", "read_named", "show_progress"]
 

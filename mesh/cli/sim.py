@@ -17,11 +17,11 @@ from mesh.cli.scenario_files import Seed, check_file, check_seed, read_named, sh
 from mesh.cli.sim_report import Report
 from mesh.cli.sim_shrink import check_folder, shrink_file, shrink_into
 from mesh.files.form import nearest
-from mesh.testing.mind_page import LastHeard, describe_box, describe_journal
-from mesh.testing.runner import Result, replay, run_scenario, to_json
-from mesh.testing.scenario import Scenario, scenario_schema
-from mesh.testing.scenario_library import library, read_scenario
-from mesh.testing.sight import Sight
+from mesh.testing.fleets.sight import Sight
+from mesh.testing.report.mind_page import LastHeard, describe_box, describe_journal
+from mesh.testing.scenarios.library import library, read_scenario
+from mesh.testing.scenarios.runner import Result, replay, run_scenario, to_json
+from mesh.testing.scenarios.scenario import Scenario, scenario_schema
 
 __all__ = ["BROKEN", "COLOURS", "app"]
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from mesh.cli.options import CommandError
 from mesh.cli.scenario_files import check_file
 from mesh.pages.place import write_report
-from mesh.testing.recording import Recording
-from mesh.testing.report_page import Played, render_report
-from mesh.testing.runner import Result
-from mesh.testing.scenario import Scenario
-from mesh.testing.shrinking import Shrunk
-from mesh.testing.sight import Sight
+from mesh.testing.chance.shrinking import Shrunk
+from mesh.testing.fleets.sight import Sight
+from mesh.testing.report.page import Played, render_report
+from mesh.testing.report.recording import Recording
+from mesh.testing.scenarios.runner import Result
+from mesh.testing.scenarios.scenario import Scenario
 
 __all__ = ["Report"]
 

@@ -11,9 +11,7 @@ from mesh.cli.nodes import console
 from mesh.cli.options import CommandError
 from mesh.cli.scenario_files import Seed, check_file, check_seed, read_named
 from mesh.pages.place import check_writable
-from mesh.testing.runner import Result
-from mesh.testing.scenario import Scenario
-from mesh.testing.shrinking import (
+from mesh.testing.chance.shrinking import (
     SECONDS_MAX,
     TRIES_MAX,
     NothingToShrinkError,
@@ -21,6 +19,8 @@ from mesh.testing.shrinking import (
     Shrunk,
     shrink,
 )
+from mesh.testing.scenarios.runner import Result
+from mesh.testing.scenarios.scenario import Scenario
 
 __all__ = ["check_folder", "shrink_file", "shrink_into"]
 

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from mesh.testing.fleet import Fleet
-    from mesh.testing.live import LiveFleet
+    from mesh.testing.fleets.fleet import Fleet
+    from mesh.testing.live.fleet import LiveFleet
 
 __all__ = [
     "fleet",
@@ -80,7 +80,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
         return
     if not any(config.pluginmanager.has_plugin(name) for name in ("trio", "pytest_trio.plugin")):
         raise pytest.UsageError(f"{live[0].nodeid} uses `live_fleet`: install pytest-trio for it")
-    from mesh.testing.virtual_time import run_in_virtual_time
+    from mesh.testing.live.virtual_time import run_in_virtual_time
 
     for item in live:
         if not iscoroutinefunction(getattr(item, "function", None)):
@@ -125,7 +125,7 @@ def mesh_seed(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def fleet(request: pytest.FixtureRequest, mesh_seed: int) -> "Fleet":
     """A simulated fleet that stands: boxes on two banks, a steward for each and one centre."""
-    from mesh.testing.fleet import Fleet
+    from mesh.testing.fleets.fleet import Fleet
 
     made = Fleet(seed=mesh_seed, **_wishes(request.node, Fleet))
     request.node.stash[_FLEET] = made
@@ -136,7 +136,7 @@ def fleet(request: pytest.FixtureRequest, mesh_seed: int) -> "Fleet":
 @pytest.fixture
 async def live_fleet(request: pytest.FixtureRequest, mesh_seed: int) -> "AsyncGenerator[LiveFleet]":
     """A fleet of real nodes that stands, in virtual time: for applications with own tasks."""
-    from mesh.testing.live import open_live_fleet
+    from mesh.testing.live.opening import open_live_fleet
 
     async with open_live_fleet(seed=mesh_seed, **_wishes(request.node, open_live_fleet)) as made:
         request.node.stash[_FLEET] = made

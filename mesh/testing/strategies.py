@@ -5,7 +5,7 @@
         assert run_scenario(scenario).word != "broken"
 
 What fails is shrunk by hypothesis: fewer kinds of faults, fewer boxes, less time, smaller numbers.
-The kinds that may happen are drawn first (a swarm, see `mesh.testing.nemesis`), and printed first.
+The kinds that may happen are drawn first (a swarm, see `chance.nemesis`), and printed first.
 This file is the only one that needs hypothesis, which this library does not install.
 """
 
@@ -15,9 +15,9 @@ import msgspec
 from hypothesis import note
 from hypothesis import strategies as st
 
+from mesh.testing.chance.nemesis import DEEDS, FAULTS, chaos_text
 from mesh.testing.checkers.registry import CHECKERS
-from mesh.testing.nemesis import DEEDS, FAULTS, chaos_text
-from mesh.testing.scenario import SEED_MAX, FleetPlan, Scenario, parse_scenario
+from mesh.testing.scenarios.scenario import SEED_MAX, FleetPlan, Scenario, parse_scenario
 
 __all__ = ["faults", "scenarios", "topologies", "workloads"]
 

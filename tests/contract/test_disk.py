@@ -12,7 +12,7 @@ from crdt.entry import Entry, Lane, make_entry
 from crdt.store import Store
 from crdt.store_records import Batch, Loaded, OwnHead, StoreFault, StoreFaultError
 from identity.genesis import RootStatement
-from mesh.testing.disk import SimulatedDisk
+from mesh.testing.simulator.disk import SimulatedDisk
 from tests.laws.writing import Fleet, key_of, put
 
 

@@ -3,9 +3,9 @@
 import re
 
 from mesh.testing import CHECKERS, parse_scenario
-from mesh.testing.scenario import Expect
-from mesh.testing.scenario_library import library
-from mesh.testing.scenario_steps import Step
+from mesh.testing.scenarios.library import library
+from mesh.testing.scenarios.scenario import Expect
+from mesh.testing.scenarios.steps import Step
 from tests.docs.pages import ROOT, blocks
 
 PAGE = "docs/scenarios.md"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mesh.testing import Fleet
-from mesh.testing.live import LiveFleet
+from mesh.testing.live.fleet import LiveFleet
 from tests.docs.pages import ROOT, Block, blocks
 from tests.unit.testing.sessions import session
 

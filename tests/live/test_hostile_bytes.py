@@ -28,7 +28,7 @@ from mesh.net.errors import NetworkError
 from mesh.node import Node
 from mesh.node.processes import Child, Processes
 from mesh.node.shell import STREAMS_MAX
-from mesh.testing.rogue import Rogue
+from mesh.testing.fleets.rogue import Rogue
 from tests.live.founded import MODEL, Founded, NearMiss
 from tests.live.hostile_box import run_box
 from tests.live.waiting import eventually

@@ -17,7 +17,7 @@ from mesh.net.errors import ListenError
 from mesh.node import Node, NodeError
 from mesh.node.facts import FactFailedError
 from mesh.node.storing import Storing
-from mesh.testing.disk import SimulatedDisk
+from mesh.testing.simulator.disk import SimulatedDisk
 from tests.laws.writing import Fleet, put
 from tests.live.founded import MODEL, Founded, NearMiss
 from tests.live.waiting import eventually

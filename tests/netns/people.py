@@ -15,11 +15,11 @@ import trio
 
 from crdt.authority import _Fold
 from mesh.node.processes import Parent
-from mesh.testing.box_process import run_box
-from mesh.testing.namespaces import Namespace, NamespacesUnavailableError, enter, open_ground
-from mesh.testing.network import LinkModel
-from mesh.testing.switch import run_switch
-from mesh.testing.wire import run_wire
+from mesh.testing.simulator.network import LinkModel
+from mesh.testing.wires.box_process import run_box
+from mesh.testing.wires.namespaces import Namespace, NamespacesUnavailableError, enter, open_ground
+from mesh.testing.wires.switch import run_switch
+from mesh.testing.wires.wire import run_wire
 
 NOBODY = 65534
 PORT = 4001

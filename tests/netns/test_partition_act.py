@@ -17,7 +17,7 @@ from mesh.demo.stage.foundation import CENTRE
 from mesh.demo.stage.namespace_probe import granted_by
 from mesh.node.control import ControlError
 from mesh.node.processes import Processes
-from mesh.testing.wire import WireCounts
+from mesh.testing.wires.wire import WireCounts
 from tests.netns import people
 from tests.unit.demo import test_hold_verdict as flawless
 

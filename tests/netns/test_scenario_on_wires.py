@@ -12,12 +12,13 @@ from signal import SIGKILL
 import pytest
 
 from mesh.node.processes import Processes
-from mesh.testing import parse_scenario, process_fleet, process_world
-from mesh.testing.namespaces import NamespacesUnavailableError
-from mesh.testing.process_fleet import PRELOAD
-from mesh.testing.process_world import open_world, run_on_wires
-from mesh.testing.runner import run_scenario
-from mesh.testing.sight import Sight
+from mesh.testing import parse_scenario
+from mesh.testing.fleets.sight import Sight
+from mesh.testing.scenarios.runner import run_scenario
+from mesh.testing.wires import process_fleet, process_world
+from mesh.testing.wires.namespaces import NamespacesUnavailableError
+from mesh.testing.wires.process_fleet import PRELOAD
+from mesh.testing.wires.process_world import open_world, run_on_wires
 from tests.netns import people
 
 TEXT = b"""\
@@ -158,7 +159,7 @@ def test_a_fleet_that_is_interrupted_while_it_starts_leaves_nothing_behind(
         return
     before = processes_below(os.getpid())
 
-    monkeypatch.setattr("mesh.testing.process_fleet.ProcessFleet.look", interrupted)
+    monkeypatch.setattr("mesh.testing.wires.process_fleet.ProcessFleet.look", interrupted)
     with pytest.raises(KeyboardInterrupt), open_world(processes, SCENARIO):
         raise AssertionError("it stood without a look")
     assert processes_below(os.getpid()) == before

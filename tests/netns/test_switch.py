@@ -5,11 +5,11 @@ import os
 import pytest
 
 from mesh.node.processes import Child, Processes
-from mesh.testing.namespaces import NamespacesUnavailableError
-from mesh.testing.network import LinkModel
-from mesh.testing.packets import side_key
-from mesh.testing.switch import SIDES_MAX, Switch, run_switch
-from mesh.testing.wire import side_address
+from mesh.testing.simulator.network import LinkModel
+from mesh.testing.wires.namespaces import NamespacesUnavailableError
+from mesh.testing.wires.packets import side_key
+from mesh.testing.wires.switch import SIDES_MAX, Switch, run_switch
+from mesh.testing.wires.wire import side_address
 from tests.netns import people
 
 SOON_S, SILENT_S = 10.0, 0.4

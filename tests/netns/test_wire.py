@@ -11,9 +11,9 @@ import pytest
 import trio
 
 from mesh.node.processes import Child, Processes
-from mesh.testing import namespaces
-from mesh.testing.namespaces import NamespacesUnavailableError
-from mesh.testing.wire import Wire, side_address
+from mesh.testing.wires import namespaces
+from mesh.testing.wires.namespaces import NamespacesUnavailableError
+from mesh.testing.wires.wire import Wire, side_address
 from tests.netns import people
 
 NORTH, SOUTH = side_address(0), side_address(1)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 from mesh.testing.checkers import Checker
 from mesh.testing.checkers.registry import CHECKERS
-from mesh.testing.runner import Result, run_scenario
-from mesh.testing.scenario import Scenario, parse_scenario
+from mesh.testing.scenarios.runner import Result, run_scenario
+from mesh.testing.scenarios.scenario import Scenario, parse_scenario
 
 
 def scenario(steps: str, invariants: str, *, expect: str = "{}", fleet: str = "{boxes: 2}"):

@@ -6,8 +6,8 @@ import pytest
 
 from mesh.coordination.trust import PeerClass
 from mesh.orchestration.intent import Stage
-from mesh.testing.adversaries import Behaviour
-from mesh.testing.fleet import Fleet
+from mesh.testing.fleets.adversaries import Behaviour
+from mesh.testing.fleets.fleet import Fleet
 
 LIAR = "north/box-0"
 HONEST = ("north/box-1", "south/box-2", "south/box-3")

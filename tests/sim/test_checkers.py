@@ -14,7 +14,7 @@ from mesh.mind import hearing
 from mesh.mind.links import Links
 from mesh.mind.syncing import Syncing
 from mesh.orchestration import conductor, opening
-from mesh.testing.disk import SimulatedDisk
+from mesh.testing.simulator.disk import SimulatedDisk
 from tests.sim.playing import play, scenario
 
 Patch = pytest.MonkeyPatch

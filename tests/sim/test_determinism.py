@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 SCRIPT = """
-from mesh.testing.adversaries import Behaviour
-from mesh.testing.fleet import Fleet
+from mesh.testing.fleets.adversaries import Behaviour
+from mesh.testing.fleets.fleet import Fleet
 
 fleet = Fleet(boxes=14, seed={seed}, loss=0.02)
 fleet.behind_nat("south/box-13")

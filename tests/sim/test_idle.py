@@ -4,7 +4,7 @@ import pytest
 
 from crdt.entry import REMEMBERED_BYTES_MAX, Lane, parse_entry, verify_entry
 from mesh.mind.conducting import Conducting
-from mesh.testing.fleet import Fleet
+from mesh.testing.fleets.fleet import Fleet
 
 
 def test_nobody_looks_at_rollouts_while_there_are_none(monkeypatch: pytest.MonkeyPatch):

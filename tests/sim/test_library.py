@@ -6,8 +6,8 @@ All of them are played by `make scenarios`.
 import pytest
 
 from mesh.testing.checkers.registry import CHECKERS
-from mesh.testing.runner import run_scenario
-from mesh.testing.scenario_library import PathExpectedError, library, read_scenario
+from mesh.testing.scenarios.library import PathExpectedError, library, read_scenario
+from mesh.testing.scenarios.runner import run_scenario
 
 NAMES = sorted(library())
 

@@ -13,9 +13,10 @@ from mesh import km
 from mesh.node import Node
 from mesh.node.facts import FactFailedError
 from mesh.testing import Fleet, FleetError
-from mesh.testing.live import LiveFleet, open_live_fleet
-from mesh.testing.town import NearMiss
-from mesh.testing.virtual_time import run_in_virtual_time
+from mesh.testing.fleets.town import NearMiss
+from mesh.testing.live.fleet import LiveFleet
+from mesh.testing.live.opening import open_live_fleet
+from mesh.testing.live.virtual_time import run_in_virtual_time
 from tests.live.signals import FACTORY, SLOT, Signals, apply, stated
 from tests.unit.inference.artifacts import a_configuration
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from mesh.testing.nemesis import DEEDS, FAULTS, Laid, chaos, laid
-from mesh.testing.runner import Finding, Result
+from mesh.testing.chance.nemesis import DEEDS, FAULTS, Laid, chaos, laid
+from mesh.testing.scenarios.runner import Finding, Result
 from tools.night_table import is_vacuous, most_at_once, table, tally_of
 
 CUT = Laid("cuts", 5, 20)

@@ -10,8 +10,8 @@ from mesh.coordination.models import ModelState
 from mesh.orchestration.command import Verb
 from mesh.orchestration.intent import Stage
 from mesh.orchestration.labels import labels_of
-from mesh.testing.fleet import Fleet, FleetError
-from mesh.testing.fleet_rollouts import GATE
+from mesh.testing.fleets.fleet import Fleet, FleetError
+from mesh.testing.fleets.fleet_rollouts import GATE
 
 BOXES = 12
 

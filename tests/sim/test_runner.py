@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from mesh.testing.checkers import Breach
-from mesh.testing.runner import run_scenario, to_json
-from mesh.testing.sight import Sight
+from mesh.testing.fleets.sight import Sight
+from mesh.testing.scenarios.runner import run_scenario, to_json
 from tests.sim.playing import play, scenario
 
 

@@ -5,7 +5,7 @@ from mesh.choreography.event_type import event_type
 from mesh.coordination.enrolment import holders
 from mesh.coordination.trust import PeerClass
 from mesh.mind import Draft
-from mesh.testing.fleet import MODEL, Fleet
+from mesh.testing.fleets.fleet import MODEL, Fleet
 
 
 @mesh.event("traffic.near_miss")

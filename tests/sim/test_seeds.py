@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mesh.mind.syncing import Syncing
-from mesh.testing.nemesis import DEEDS, FAULTS, laid
+from mesh.testing.chance.nemesis import DEEDS, FAULTS, laid
 from tools import nightly
 from tools.nightly import Line, play, read_lines
 

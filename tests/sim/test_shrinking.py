@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
+from mesh.testing.chance.shrinking import NothingToShrinkError, Shrinking, shrink
 from mesh.testing.checkers import Breach
 from mesh.testing.checkers.registry import CHECKERS
-from mesh.testing.runner import find_breach, run_scenario
-from mesh.testing.scenario import Scenario, parse_scenario
-from mesh.testing.scenario_steps import Clock, Links, Publish, Put, Step
-from mesh.testing.shrinking import NothingToShrinkError, Shrinking, shrink
+from mesh.testing.scenarios.runner import find_breach, run_scenario
+from mesh.testing.scenarios.scenario import Scenario, parse_scenario
+from mesh.testing.scenarios.steps import Clock, Links, Publish, Put, Step
 from tests.sim.playing import scenario
 from tests.sim.test_checkers import CASES, Case, Patch
 

@@ -1,7 +1,7 @@
 """Code that takes every machine for one without network namespaces."""
 
-from mesh.testing import wire
-from mesh.testing.namespaces import NamespacesUnavailableError
+from mesh.testing.wires import wire
+from mesh.testing.wires.namespaces import NamespacesUnavailableError
 
 
 def _refuse() -> str:

@@ -3,7 +3,7 @@
 import socket
 import time
 
-from mesh.testing import wire
+from mesh.testing.wires import wire
 
 DELAY_S = 12.0
 """Longer than a link may be silent, shorter than the cut."""

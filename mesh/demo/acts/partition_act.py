@@ -1,7 +1,7 @@
 """Act four: the bridges go down, and with them every packet between the two banks.
 
 A fleet of its own, four boxes on either bank, each bank in a network namespace of its own with one
-wire between them (`mesh.testing.wire`). The wire is cut: no box is told. Both banks see incidents
+wire between them (`mesh.testing.wires`). The wire is cut: no box is told. Both banks see incidents
 and react. A steward on the near bank revokes a box of the far one, which goes on speaking. When the
 wire carries again, everyone must come to hold one view, and the demo counts what was lost.
 
@@ -51,8 +51,8 @@ from mesh.demo.stage import workers
 from mesh.demo.stage.namespace_probe import granted_by
 from mesh.node.offline import Desk
 from mesh.node.processes import Child, Processes
-from mesh.testing.namespaces import NamespacesUnavailableError
-from mesh.testing.wire import Wire, WireCounts, run_wire
+from mesh.testing.wires.namespaces import NamespacesUnavailableError
+from mesh.testing.wires.wire import Wire, WireCounts, run_wire
 from mesh.units import SECOND
 
 __all__ = ["Deed", "PartitionAct"]

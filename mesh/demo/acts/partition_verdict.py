@@ -25,7 +25,7 @@ from mesh.demo.acts.trust_verdict import keys_of, link_classes, same_view
 from mesh.demo.city.model import ground_distance_m
 from mesh.demo.claims import Claims
 from mesh.demo.scenes.plan import ScenePlan
-from mesh.testing.wire import WireCounts
+from mesh.testing.wires.wire import WireCounts
 
 __all__ = [
     "AGREE_S_MAX",

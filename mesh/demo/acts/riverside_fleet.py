@@ -27,8 +27,8 @@ from mesh.node.founding import found_authority, found_node, install_invite
 from mesh.node.offline import Desk
 from mesh.node.opening import load_secret, read_invite
 from mesh.node.processes import Child
-from mesh.testing.namespaces import Namespace
-from mesh.testing.wire import inside, side_address
+from mesh.testing.wires.namespaces import Namespace
+from mesh.testing.wires.wire import inside, side_address
 
 __all__ = ["NEAR", "SIDES", "RiversideCast", "found_riverside"]
 

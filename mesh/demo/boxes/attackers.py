@@ -34,7 +34,7 @@ from mesh.coordination.facts import encode_entry
 from mesh.demo.boxes.events import Notice
 from mesh.node import load_secret, open_prepared_node, read_invite
 from mesh.node.control import ControlError, serve_control, socket_path
-from mesh.testing.rogue import Rogue, forge
+from mesh.testing.fleets.rogue import Rogue, forge
 from mesh.units import MS
 
 __all__ = ["AccompliceOptions", "run_accomplice"]

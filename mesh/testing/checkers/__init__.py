@@ -19,7 +19,7 @@ occurred is *vacuous*: it has shown nothing, and that is a failure too.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from mesh.testing.sight import Sight
+from mesh.testing.fleets.sight import Sight
 
 __all__ = ["Breach", "Checker", "Measuring"]
 

@@ -14,7 +14,7 @@ from crdt.quota import STATUS_ENTRIES_MAX
 from mesh.choreography.admission import AdmissionLimits
 from mesh.mind.hearing import PARKED_MAX
 from mesh.testing.checkers import Breach
-from mesh.testing.sight import BoxSight, Sight
+from mesh.testing.fleets.sight import BoxSight, Sight
 
 __all__ = ["BoundedMemory"]
 

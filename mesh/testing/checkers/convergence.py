@@ -8,7 +8,7 @@ that nobody let settle.
 from collections.abc import Iterator
 
 from mesh.testing.checkers import Breach
-from mesh.testing.sight import Sight, agreement, differences
+from mesh.testing.fleets.sight import Sight, agreement, differences
 
 __all__ = ["Convergence"]
 

@@ -8,7 +8,7 @@ scenario ends earlier than that, what it reached by then counts.
 from collections.abc import Iterator
 
 from mesh.testing.checkers import Breach
-from mesh.testing.sight import Sight, agreement
+from mesh.testing.fleets.sight import Sight, agreement
 
 __all__ = ["LivenessAfterHeal"]
 

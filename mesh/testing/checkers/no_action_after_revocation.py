@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from crdt.standing import Authority, Pair
 from mesh.testing.checkers import Breach
-from mesh.testing.sight import Sight
+from mesh.testing.fleets.sight import Sight
 
 __all__ = ["NoActionAfterRevocation"]
 

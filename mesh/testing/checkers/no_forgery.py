@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from crdt.entry import verify_entry
 from mesh.testing.checkers import Breach
-from mesh.testing.sight import BoxSight, Sight
+from mesh.testing.fleets.sight import BoxSight, Sight
 
 __all__ = ["NoForgery"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from crdt.standing import Authority, Standing
 from mesh.testing.checkers import Breach
-from mesh.testing.sight import Sight
+from mesh.testing.fleets.sight import Sight
 
 __all__ = ["NoSplitBrainNames"]
 

@@ -10,7 +10,7 @@ a box holds that is down nobody else can have.
 from collections.abc import Iterator
 
 from mesh.testing.checkers import Breach
-from mesh.testing.sight import BoxSight, Fact, Sight
+from mesh.testing.fleets.sight import BoxSight, Fact, Sight
 
 __all__ = ["NothingLost"]
 

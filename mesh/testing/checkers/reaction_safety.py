@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 
 from mesh.choreography.reactions import RequestDecision
 from mesh.testing.checkers import Breach
-from mesh.testing.sight import Delivered, Sight, Spoken
-from mesh.testing.town import held_by
+from mesh.testing.fleets.sight import Delivered, Sight, Spoken
+from mesh.testing.fleets.town import held_by
 
 __all__ = ["ReactionSafety"]
 

@@ -15,8 +15,8 @@ from hashlib import sha256
 
 from mesh.orchestration.intent import Intent
 from mesh.testing.checkers import Breach
-from mesh.testing.sight import Sight
-from mesh.testing.sight_rollouts import Move, Situation
+from mesh.testing.fleets.sight import Sight
+from mesh.testing.fleets.sight_rollouts import Move, Situation
 
 __all__ = ["RolloutSafety"]
 

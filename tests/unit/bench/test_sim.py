@@ -75,8 +75,8 @@ def test_larger_fleets_are_not_tried_after_one_that_takes_too_long(
 def test_a_stack_belongs_to_its_innermost_room() -> None:
     inside = f"{ROOT}/mesh/mind/mind.py"
     assert room_of(["/usr/lib/python3/heapq.py", inside, f"{ROOT}/bench/sim.py"]) == "mind"
-    assert room_of([f"{ROOT}/mesh/testing/trace.py", inside]) == "trace"
-    assert room_of([f"{ROOT}/mesh/testing/fleet.py", inside]) == "fleet"
+    assert room_of([f"{ROOT}/mesh/testing/simulator/trace.py", inside]) == "trace"
+    assert room_of([f"{ROOT}/mesh/testing/fleets/fleet.py", inside]) == "fleet"
     assert room_of([f"{ROOT}/.venv/site-packages/nacl/bindings.py", inside]) == "signatures"
     assert room_of(["/usr/lib/python3/heapq.py"]) == room_of([]) == "elsewhere"
 

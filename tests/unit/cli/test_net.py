@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mesh.cli import net
-from mesh.testing.runner import Result, run_scenario
+from mesh.testing.scenarios.runner import Result, run_scenario
 from tests.unit.cli.commands import Mesh
 
 CLOCK = """\

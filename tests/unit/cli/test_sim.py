@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mesh.testing.scenario_library import library
-from mesh.testing.shrinking import shrink
+from mesh.testing.chance.shrinking import shrink
+from mesh.testing.scenarios.library import library
 from tests.unit.cli.commands import Mesh
 
 SHORT = """\

@@ -21,7 +21,7 @@ from mesh.gossip.messages import Message, encode_message, message_frame, subscri
 from mesh.mind import GOSSIP_PROTOCOL, PROTOCOLS, SYNC_PROTOCOL, Mind, MindConfig
 from mesh.mind import effects as fx
 from mesh.mind.assembly import assemble
-from mesh.testing.disk import SimulatedDisk
+from mesh.testing.simulator.disk import SimulatedDisk
 from mesh.units import MS, SECOND, Instant
 from tests.laws.writing import Fleet, box_of, grant, key_of, public, put
 

@@ -11,7 +11,7 @@ from identity.encoding import encode
 from mesh.choreography.event_type import event_type
 from mesh.framing import frame
 from mesh.mind import Draft
-from mesh.testing.fleet import MODEL, Fleet
+from mesh.testing.fleets.fleet import MODEL, Fleet
 
 FRAMES_MAX = 400
 """Recorded frames kept of each protocol."""

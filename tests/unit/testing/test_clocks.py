@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.testing.clocks import EPOCH_MS, SimulatedClock
-from mesh.testing.trace import JOURNAL_MAX, Trace
+from mesh.testing.simulator.clocks import EPOCH_MS, SimulatedClock
+from mesh.testing.simulator.trace import JOURNAL_MAX, Trace
 from mesh.units import MS, SECOND
 
 HOUR_NS = 3_600 * SECOND

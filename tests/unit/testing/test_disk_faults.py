@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from crdt.entry import Entry, Lane, make_entry
 from crdt.store_records import Batch, StoreFaultError
-from mesh.testing.disk import SimulatedDisk
+from mesh.testing.simulator.disk import SimulatedDisk
 from mesh.units import MS
 from tests.laws.writing import Fleet, key_of
 

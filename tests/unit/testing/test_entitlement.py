@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.testing.fleet import Fleet, FleetError
+from mesh.testing.fleets.fleet import Fleet, FleetError
 from tests.sim.playing import play, scenario
 
 

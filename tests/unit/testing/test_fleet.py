@@ -7,8 +7,8 @@ from crdt.entry import Lane
 from mesh.choreography.event import SealedEvent, parse_event
 from mesh.coordination.trust import PeerClass
 from mesh.mind import Draft
-from mesh.testing.adversaries import Behaviour, forge
-from mesh.testing.fleet import MODEL, Fleet, FleetError
+from mesh.testing.fleets.adversaries import Behaviour, forge
+from mesh.testing.fleets.fleet import MODEL, Fleet, FleetError
 
 
 def standing(**options) -> Fleet:

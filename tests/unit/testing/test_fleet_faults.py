@@ -2,10 +2,10 @@
 
 import pytest
 
-from mesh.testing.adversaries import Behaviour
-from mesh.testing.fleet import Fleet, FleetError, NearMiss
-from mesh.testing.network import BACKLOG_BYTES_MAX
-from mesh.testing.simulated_node import SLOWNESS_MAX
+from mesh.testing.fleets.adversaries import Behaviour
+from mesh.testing.fleets.fleet import Fleet, FleetError, NearMiss
+from mesh.testing.simulator.network import BACKLOG_BYTES_MAX
+from mesh.testing.simulator.simulated_node import SLOWNESS_MAX
 
 
 def standing(**options) -> Fleet:

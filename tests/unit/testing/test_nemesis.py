@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from mesh.files.durations import milliseconds
 from mesh.mind.syncing import Syncing
-from mesh.testing.nemesis import DEEDS, FAULTS, chaos, drawn_text, swarm
-from mesh.testing.runner import run_scenario
-from mesh.testing.scenario import Scenario
-from mesh.testing.scenario_deeds import select
+from mesh.testing.chance.nemesis import DEEDS, FAULTS, chaos, drawn_text, swarm
+from mesh.testing.fleets.town import banks, held_by, replaced
+from mesh.testing.scenarios.deeds import select
+from mesh.testing.scenarios.runner import run_scenario
+from mesh.testing.scenarios.scenario import Scenario
 from mesh.testing.strategies import faults, scenarios, topologies, workloads
-from mesh.testing.town import banks, held_by, replaced
 
 SEEDS = st.integers(0, (1 << 32) - 1)
 KINDS = (*FAULTS, *DEEDS)

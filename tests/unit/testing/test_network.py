@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.testing.network import (
+from mesh.testing.simulator.network import (
     BACKLOG_BYTES_MAX,
     NOTICED_NS,
     LinkModel,

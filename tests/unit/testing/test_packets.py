@@ -6,8 +6,8 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.testing.network import LinkModel, Network
-from mesh.testing.packets import ETHERNET, PACKET, Ways, destination, is_dial, side_key
+from mesh.testing.simulator.network import LinkModel, Network
+from mesh.testing.wires.packets import ETHERNET, PACKET, Ways, destination, is_dial, side_key
 from mesh.units import MS, SECOND
 
 SYN, ACK, FIN = 0x02, 0x10, 0x01

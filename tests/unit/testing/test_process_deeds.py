@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from crdt.entry import Entry
-from mesh.testing import process_deeds
-from mesh.testing import scenario_steps as sc
-from mesh.testing.box_process import Failed, Glimpse, Grant, Publish, Put, Revoke, Said, Wrote
-from mesh.testing.network import LinkModel, Network
-from mesh.testing.process_deeds import ProcessDeeds
-from mesh.testing.process_fleet import POWER, BoxProcess, ProcessFleet
-from mesh.testing.scenario_deeds import ScenarioError
-from mesh.testing.slices import Slices
-from mesh.testing.town import Town
-from mesh.testing.town_files import Resident
+from mesh.testing.fleets.town import Town
+from mesh.testing.scenarios import steps as sc
+from mesh.testing.scenarios.deeds import ScenarioError
+from mesh.testing.simulator.network import LinkModel, Network
+from mesh.testing.wires import process_deeds
+from mesh.testing.wires.box_process import Failed, Glimpse, Grant, Publish, Put, Revoke, Said, Wrote
+from mesh.testing.wires.process_deeds import ProcessDeeds
+from mesh.testing.wires.process_fleet import POWER, BoxProcess, ProcessFleet
+from mesh.testing.wires.slices import Slices
+from mesh.testing.wires.town_files import Resident
 from tests.unit.crdt.worlds import one_box
 
 NAMES = ("centre", "north/steward", "south/steward", "north/box-0", "south/box-1")

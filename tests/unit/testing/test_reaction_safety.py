@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mesh.choreography.reactions import RequestDecision
 from mesh.testing.checkers.reaction_safety import ReactionSafety
-from mesh.testing.sight import Delivered, Sight, Spoken
+from mesh.testing.fleets.sight import Delivered, Sight, Spoken
 
 HEARER, SPEAKER = "north/box-0", "south/box-1"
 SAID = bytes(32)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.testing.reductions import REDUCTIONS, Reduction, renamed
-from mesh.testing.scenario import Scenario
-from mesh.testing.scenario_library import library, read_scenario
-from mesh.testing.scenario_steps import seconds
+from mesh.testing.chance.reductions import REDUCTIONS, Reduction, renamed
+from mesh.testing.scenarios.library import library, read_scenario
+from mesh.testing.scenarios.scenario import Scenario
+from mesh.testing.scenarios.steps import seconds
 from tests.sim.playing import scenario
 
 STORIES = [read_scenario(path) for path in library().values()]

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.testing.recording import HEARD_A_SECOND_MAX, Recording
-from mesh.testing.report_bands import bands
-from mesh.testing.report_diagram import ARROWS_MAX
-from mesh.testing.report_page import LINES_MAX, STEPS_MAX, Played, render_report
-from mesh.testing.runner import Finding, Result, run_scenario, to_json
-from mesh.testing.scenario import Scenario
-from mesh.testing.scenario_steps import Cut, Publish, Step
-from mesh.testing.sight import Sight
+from mesh.testing.fleets.sight import Sight
+from mesh.testing.report.bands import bands
+from mesh.testing.report.diagram import ARROWS_MAX
+from mesh.testing.report.page import LINES_MAX, STEPS_MAX, Played, render_report
+from mesh.testing.report.recording import HEARD_A_SECOND_MAX, Recording
+from mesh.testing.scenarios.runner import Finding, Result, run_scenario, to_json
+from mesh.testing.scenarios.scenario import Scenario
+from mesh.testing.scenarios.steps import Cut, Publish, Step
 from tests.sim.playing import scenario
 from tests.unit.pages.reading import HOSTILE, Page
 

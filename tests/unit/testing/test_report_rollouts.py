@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.pages.charts import WIDTH, Row, timeline
-from mesh.testing.recording import Recording
-from mesh.testing.report_bands import Band
-from mesh.testing.report_page import Played, render_report
-from mesh.testing.report_rollouts import sides_of
-from mesh.testing.runner import run_scenario
+from mesh.testing.report.bands import Band
+from mesh.testing.report.page import Played, render_report
+from mesh.testing.report.recording import Recording
+from mesh.testing.report.rollouts import sides_of
+from mesh.testing.scenarios.runner import run_scenario
 from tests.sim.playing import scenario
 from tests.unit.pages.reading import HOSTILE, Page
 

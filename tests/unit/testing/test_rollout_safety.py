@@ -6,8 +6,8 @@ import pytest
 
 from mesh.orchestration.intent import Gate, Intent, Stage
 from mesh.testing.checkers.rollout_safety import RolloutSafety, ranked_names
-from mesh.testing.sight import Sight
-from mesh.testing.sight_rollouts import Move, Situation
+from mesh.testing.fleets.sight import Sight
+from mesh.testing.fleets.sight_rollouts import Move, Situation
 
 NAMES = frozenset(f"north/box-{number}" for number in range(10))
 INTENT = Intent(

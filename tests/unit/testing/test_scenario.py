@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from mesh.choreography.verdict import Reason
 from mesh.files.yaml_tree import plain, read_tree
-from mesh.testing.scenario import (
+from mesh.testing.scenarios.deeds import Deeds
+from mesh.testing.scenarios.scenario import (
     _FORM,
     Scenario,
     ScenarioFileError,
     parse_scenario,
     scenario_schema,
 )
-from mesh.testing.scenario_deeds import Deeds
-from mesh.testing.scenario_steps import Cut, Publish, Step
-from mesh.testing.scenario_words import EXPECTED
+from mesh.testing.scenarios.steps import Cut, Publish, Step
+from mesh.testing.scenarios.words import EXPECTED
 
 CHECKERS = ("Convergence", "NoForgery")
 GOOD = """\

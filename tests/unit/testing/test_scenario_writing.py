@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from mesh.choreography.verdict import Reason
 from mesh.testing.checkers.registry import CHECKERS
-from mesh.testing.scenario import Expect, FleetPlan, Scenario, parse_scenario
-from mesh.testing.scenario_library import library, read_scenario
-from mesh.testing.scenario_steps import Clock, Cut, Links, OneWay, Publish, Put, Step
-from mesh.testing.scenario_writing import scenario_text
+from mesh.testing.scenarios.library import library, read_scenario
+from mesh.testing.scenarios.scenario import Expect, FleetPlan, Scenario, parse_scenario
+from mesh.testing.scenarios.steps import Clock, Cut, Links, OneWay, Publish, Put, Step
+from mesh.testing.scenarios.writing import scenario_text
 
 
 def read_again(found: Scenario) -> Scenario:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mesh.node.nursery import Parent
 from mesh.node.processes import Processes
-from mesh.testing.slices import SLOW_MAX, Slices
+from mesh.testing.wires.slices import SLOW_MAX, Slices
 from mesh.units import MS, SECOND
 
 PID = 7

@@ -11,11 +11,11 @@ from mesh.framing import frame
 from mesh.gossip.effects import Priority
 from mesh.mind import GOSSIP_PROTOCOL, MindConfig
 from mesh.mind import effects as fx
-from mesh.testing.exchanges import Exchanges
-from mesh.testing.network import LinkModel, Network
-from mesh.testing.simulated_node import SimulatedNode
-from mesh.testing.streams import HELD_MAX, Streams
-from mesh.testing.trace import Trace
+from mesh.testing.simulator.exchanges import Exchanges
+from mesh.testing.simulator.network import LinkModel, Network
+from mesh.testing.simulator.simulated_node import SimulatedNode
+from mesh.testing.simulator.streams import HELD_MAX, Streams
+from mesh.testing.simulator.trace import Trace
 from mesh.units import MS, SECOND, Instant
 
 PROTOCOL = "/test/1"

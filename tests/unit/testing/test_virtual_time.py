@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from mesh.testing.virtual_time import run_in_virtual_time, same_order_of_tasks
+from mesh.testing.live.virtual_time import run_in_virtual_time, same_order_of_tasks
 
 SCHEDULER = import_module("trio._core._run")
 

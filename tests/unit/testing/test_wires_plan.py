@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from mesh.testing.process_deeds import DONE
-from mesh.testing.scenario import Scenario, parse_scenario
-from mesh.testing.scenario_library import library, read_scenario
-from mesh.testing.scenario_steps import Step, seconds
-from mesh.testing.wires_plan import REFUSED, UnfitForWiresError, check_wires, on_wires
+from mesh.testing.scenarios.library import library, read_scenario
+from mesh.testing.scenarios.scenario import Scenario, parse_scenario
+from mesh.testing.scenarios.steps import Step, seconds
+from mesh.testing.wires.plan import REFUSED, UnfitForWiresError, check_wires, on_wires
+from mesh.testing.wires.process_deeds import DONE
 
 HEAD = "name: s\nwhy: a test\n"
 TAIL = "\ninvariants: [Convergence]\nexpect: {seconds_cut: 100, views_differed_s: 7, crashes: 3}\n"

@@ -1,0 +1,1 @@
+"""What nobody thought of: faults drawn by chance, and failures made small."""

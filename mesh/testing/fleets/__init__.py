@@ -1,0 +1,1 @@
+"""Simulated fleets: the town they stand in, and what may happen to them."""

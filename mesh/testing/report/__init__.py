@@ -1,0 +1,1 @@
+"""What people see of a run: a page, its figures, and a mind at a moment."""

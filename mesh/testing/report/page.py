@@ -1,0 +1,267 @@
+"""The report of scenarios: one page for who was not there, as `mesh.pages` says.
+
+What is not well stands first and open: the verdict with its evidence, the moments around the
+breach, the whole run, how views came together again, how long events and facts were on their way.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mesh.pages.charts import latency_histogram
+from mesh.pages.markup import Markup, element, join
+from mesh.pages.parts import absent, facts, page, table
+from mesh.testing.report.diagram import DIAGRAM_STYLE, Window, agreement_curve, space_time
+from mesh.testing.report.recording import Recording
+from mesh.testing.report.rollouts import ROLLOUT_STYLE, rollout_figures
+from mesh.testing.scenarios.runner import Finding, Result
+from mesh.testing.scenarios.writing import scenario_text, step_text
+
+__all__ = ["Played", "render_report"]
+
+LINES_MAX = 24
+"""Members that are drawn; whom the scenario names come first."""
+AROUND_S = (20.0, 2.0)
+"""Most that is drawn before a breach and behind it, seconds."""
+EVENTS_MAX = 60
+"""Events at which less time around a breach is drawn, down to two seconds."""
+STEPS_MAX = 100
+"""Steps that are listed."""
+CLASSES = {"held": "held", "broken": "failed", "vacuous": "vacuous"}
+
+STYLE = (
+    DIAGRAM_STYLE
+    + ROLLOUT_STYLE
+    + """
+.vacuous { color: var(--yellow); font-weight: 600; }
+h3 { font-size: 1rem; margin: 1.4rem 0 0.3rem; }
+details.run { border-top: 1px solid var(--rule); padding: 0.3rem 0 0.6rem; }
+details.run > summary { font-size: 1.1rem; font-weight: 600; }
+pre { overflow-x: auto; font-size: 0.8rem; padding: 0.6rem; border: 1px solid var(--rule);
+  overflow-wrap: normal; }
+code { font-size: 0.85rem; }
+"""
+)
+
+LEGEND = (
+    "A line is a member; its colour and number say which view of who may do what it holds: the "
+    "same number, agreement. Dotted: down. Shaded: cut off. Numbers above: steps. "
+)
+ARROWS = "Dashed: a fact, from where it was written to when a member was first seen to hold it. "
+EVENTS = "Thin: an event, from who said it to who heard it. "
+EXPOSURE = (
+    "Of a revocation, the last column is the exposure: for so long somebody who was up did not "
+    "hold it. Looked at every virtual second."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One scenario that was run: what became of it, what it looked like, and what it got down to.
+
+    Attributes:
+        result: the verdict.
+        recording: of that run.
+        small: text of the smaller file that still breaks, if one was looked for.
+    """
+
+    result: Result
+    recording: Recording
+    small: str = ""
+
+
+def render_report(played: Sequence[Played]) -> str:
+    """Return the page."""
+    held = sum(one.result.word == "held" for one in played)
+    is_well = bool(played) and held == len(played)
+    told = f"{held} of {len(played)} scenarios held."
+    header = element(
+        "header",
+        element("h1", "mesh sim"),
+        element("p", told, class_="verdict held" if is_well else "verdict failed"),
+        _overview(played),
+    )
+    order = sorted(played, key=lambda one: ("broken", "vacuous", "held").index(one.result.word))
+    return page("mesh sim", header, *map(_scenario, order), style=STYLE)
+
+
+def _overview(played: Sequence[Played]) -> Markup:
+    rows = [
+        (
+            one.result.scenario.name,
+            _word(one.result.word),
+            one.result.scenario.fleet.boxes,
+            f"{one.result.virtual_s:.0f} s",
+            f"{one.result.speed:.0f}x",
+        )
+        for one in played
+    ]
+    return table(("scenario", "verdict", "boxes", "virtual", "speed"), rows)
+
+
+def _word(word: str) -> Markup:
+    return element("span", word, class_=CLASSES[word])
+
+
+def _scenario(one: Played) -> Markup:
+    result, recording = one.result, one.recording
+    scenario = result.scenario
+    broken = _first_broken(result)
+    parts = [
+        element("p", scenario.why),
+        element("p", f"{result.virtual_s:.0f} virtual seconds, seed {scenario.seed}, trace ",
+                element("code", result.trace[:12] or "none")),
+        _wrong(result),
+        _invariants(result),
+        _drawn(recording, broken),
+        rollout_figures(recording, _names(recording, broken[1].who if broken else "")),
+        _titled("Latency", _latency(recording)),
+        _titled("Facts on their way", _spreads(recording)),
+        _steps(one),
+        _folded("Counts; what is not told is 0", facts(result.telling)),
+        _folded("The file, without what has its usual value",
+                element("pre", scenario_text(scenario))),
+    ]  # fmt: skip
+    if one.small:
+        parts.insert(3, join((element("h3", "Made small"), element("pre", one.small))))
+    summary = element("summary", f"{scenario.name}: ", _word(result.word))
+    is_open = {} if result.word == "held" else {"open": "open"}
+    return element("details", summary, *parts, class_="run", **is_open)
+
+
+def _first_broken(result: Result) -> tuple[str, Finding] | None:
+    found = [(name, each) for name, each in result.invariants.items() if each.word == "broken"]
+    return min(found, key=lambda item: item[1].at_s, default=None)
+
+
+def _wrong(result: Result) -> Markup:
+    told = join(element("p", sentence, class_="failed") for sentence in result.sentences)
+    broken = _first_broken(result)
+    if broken is None:
+        return told
+    name, finding = result.scenario.name, broken[1]
+    again = f"mesh sim replay {name} --until {finding.at_s:g} --node '{finding.who}'"
+    seed = f" --seed {result.scenario.seed}"
+    return join((told, element("p", "Look at it: ", element("code", again + seed), class_="note")))
+
+
+def _invariants(result: Result) -> Markup:
+    rows = [
+        (_word(finding.word), name, str(finding)) for name, finding in result.invariants.items()
+    ]
+    return table(("", "invariant", "what was found"), rows)
+
+
+# ------------------------------------------------------------------------------------ figures
+
+
+def _drawn(recording: Recording, broken: tuple[str, Finding] | None) -> Markup:
+    if not recording.lines:
+        return absent("member")
+    names = _names(recording, broken[1].who if broken else "")
+    more = len(recording.lines) - len(names)
+    left_out = f"{more} more members are not drawn. " if more else ""
+    mark = None if broken is None else (broken[0], broken[1].at_s, broken[1].who)
+    whole = Window(0.0, recording.end_s, names, broken=mark)
+    parts: list[Markup] = []
+    if mark is not None:
+        close = Window(*_around(recording, mark[1]), names, events=True, broken=mark)
+        caption = element("figcaption", LEGEND, ARROWS, EVENTS, left_out)
+        parts += [element("h3", "Around the breach"),
+                  element("figure", space_time(recording, close), caption)]  # fmt: skip
+    caption = element("figcaption", *(() if parts else (LEGEND, ARROWS, left_out)))
+    parts += [
+        element("h3", "The whole run"),
+        element("figure", space_time(recording, whole), agreement_curve(recording, whole), caption),
+    ]
+    return join(parts)
+
+
+def _names(recording: Recording, who: str) -> list[str]:
+    """Return whose lines are drawn: whom the breach or a step names, and then the first."""
+    every = list(recording.members())
+    said = " ".join(step_text(timed.step) for timed in recording.steps)
+    first = [name for name in every if name == who or name in said]
+    chosen = set([*first, *(name for name in every if name not in first)][:LINES_MAX])
+    return [name for name in every if name in chosen]
+
+
+def _around(recording: Recording, at_s: float) -> tuple[float, float]:
+    """Return what to draw around a breach: little enough for its events to be told apart."""
+    before_s, behind_s = AROUND_S
+    while before_s > behind_s:
+        inside = sum(at_s - before_s <= way.heard_s <= at_s + 1 for way in recording.heard)
+        if inside <= EVENTS_MAX:
+            break
+        before_s /= 2
+    behind_s = min(behind_s, before_s / 4)
+    return max(at_s - before_s, 0.0), max(min(at_s + behind_s, recording.end_s), at_s, 0.1)
+
+
+def _latency(recording: Recording) -> Markup:
+    bins = recording.bins()
+    if not bins:
+        return absent("event that was heard")
+    title = "Deliveries by latency, said to heard"
+    caption = element("figcaption", f"{title}; milliseconds, each class below its label.")
+    shares = {"50 %": 0.5, "99 %": 0.99}
+    rows = [(f"{recording.heard_count}", *(_below(recording, share) for share in shares.values()),
+             f"{recording.slowest_ms:.1f} ms")]  # fmt: skip
+    return join(
+        (
+            element("figure", latency_histogram(bins, title=title), caption),
+            table(("deliveries", *(f"{share} below" for share in shares), "slowest"), rows),
+        )
+    )
+
+
+def _below(recording: Recording, share: float) -> str:
+    bound = recording.share_of_latencies(share)
+    return "more" if bound is None else f"{bound:g} ms"
+
+
+def _spreads(recording: Recording) -> Markup:
+    """List what people wrote and how long it took: of a revocation, that is the exposure."""
+    rows = [
+        (
+            f"{spread.fact.entry.kind}",
+            spread.fact.by,
+            f"{spread.fact.at_s:.1f} s",
+            len(spread.held_s),
+            "not all" if spread.all_s is None else f"{spread.all_s - spread.fact.at_s:.1f} s",
+        )
+        for spread in recording.spreads
+    ]
+    if not rows:
+        return absent("fact that somebody wrote")
+    note = element("p", EXPOSURE, class_="note")
+    return join((table(("fact", "by", "written at", "held by", "by all after"), rows), note))
+
+
+# ------------------------------------------------------------------------------------- pieces
+
+
+def _steps(one: Played) -> Markup:
+    """List what was done, then what could not be, then what was not come to."""
+    done, steps = one.recording.steps, one.result.scenario.steps
+    rows: list[tuple[object, ...]] = [
+        (timed.number, f"{timed.at_s:.1f} s", element("code", step_text(timed.step)))
+        for timed in done[:STEPS_MAX]
+    ]
+    more = len(done) - len(rows)
+    for number, step in enumerate(steps[len(done) :], len(done) + 1):
+        is_first = number == len(done) + 1 and one.result.trouble
+        when = element("span", "not done", class_="failed") if is_first else "not reached"
+        if is_first or len(rows) < STEPS_MAX:
+            rows.append((number, when, element("code", step_text(step))))
+        else:
+            more += 1
+    name = f"Steps, with when each was done{f'; {more} more are not listed' if more else ''}"
+    return _folded(name, table(("", "done at", "step"), rows))
+
+
+def _titled(title: str, content: Markup) -> Markup:
+    return join((element("h3", title), content))
+
+
+def _folded(title: str, content: Markup) -> Markup:
+    return element("details", element("summary", title), content)
