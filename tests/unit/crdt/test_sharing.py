@@ -11,9 +11,19 @@ from crdt.replica import Offer, Replica
 from identity.genesis import RootVerdict
 from tests.laws.deeds import World
 from tests.laws.strategies import worlds
-from tests.laws.writing import Fleet, revoke
+from tests.laws.writing import Fleet, capability, put, revoke
 
-from .worlds import LINES, Line, batch_views, offer_all, one_box, perform, replica_of, views
+from .worlds import (
+    LINES,
+    Line,
+    batch_views,
+    offer_all,
+    one_box,
+    perform,
+    replica_of,
+    tiny_limits,
+    views,
+)
 
 RANDOMS = st.randoms(use_true_random=False)
 
@@ -133,3 +143,18 @@ def test_many_views_of_one_sort_push_out_none_of_another() -> None:
         folds.once("said", (object(),), lambda: None)
     folds.once("layout", (one,), lambda: asked.append("layout again"))
     assert asked == ["layout"]
+
+
+def test_a_twin_counts_what_its_original_wrote_no_more() -> None:
+    with tiny_limits():
+        fleet = one_box([capability("put", "city/n/0")])
+        last = None
+        for number in range(3):
+            last = fleet.write("box", put("city/n/0/x", number), after=last)
+        one = drained(offer_all(replica_of(fleet), fleet.entries))
+        twin, shown = one.twin(), views(one)
+        offer_all(one, [fleet.write("box", put("city/n/0/x", 9), after=last)])
+        offer_all(twin, [fleet.write("bank", put("city/y", 1), after=fleet.entries[0])])
+        assert views(twin)[0].surviving.keys() > shown[0].surviving.keys()
+        assert views(twin) == views(offer_all(replica_of(fleet), twin.entries()))
+        assert (one.statistics().kept, twin.statistics().kept) == (4, 5)
