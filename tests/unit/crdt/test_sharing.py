@@ -80,7 +80,7 @@ def test_whoever_changes_first_takes_nothing_from_the_other(
 
 
 @given(worlds(deeds_max=16), RANDOMS)
-@settings(max_examples=40)
+@settings(max_examples=15)
 def test_shared_folds_are_the_folds_of_each(world: World, random: Random) -> None:
     folds = SharedFolds()
     crowd = [sharing(world.fleet, folds) for _ in range(3)]

@@ -58,6 +58,7 @@ WELL = {
 }
 
 
+@settings(max_examples=15)
 @given(SEEDS)
 def test_what_is_mended_are_the_machines_that_broke_and_no_others(seed: int):
     """With more than ten boxes one name begins with another: box-1 and box-10."""
@@ -115,7 +116,7 @@ def test_who_floods_lies_in_a_cheaper_way_after_a_few_seconds(seed: int):
     assert turned
     for (began_s, first), (ended_s, then) in turned.values():
         assert first == "flood" != then
-        assert 1 <= ended_s - began_s <= 3.001
+        assert 0.999 <= ended_s - began_s <= 3.001
 
 
 @given(SEEDS)
