@@ -28,15 +28,24 @@ def run(main: Callable[..., Awaitable[Any]], *arguments: object) -> None:
         SystemExit: the library refused what it was given (2), or Ctrl-C was pressed (130).
     """
     try:
-        trio.run(main, *arguments)
+        # Ctrl-C goes to `main` alone: a task of somebody's library may swallow what it is not for.
+        trio.run(main, *arguments, restrict_keyboard_interrupt_to_checkpoints=True)
     except BaseException as error:
         sentence = _sentence(error)
         if sentence is not None:
             sys.stderr.write(f"mesh: {' '.join(sentence.split())}\n")
             raise SystemExit(WRONG_INPUT) from None
-        if isinstance(error, KeyboardInterrupt):
+        if _is_interrupt(error):
             raise SystemExit(INTERRUPTED) from None
         raise
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Whether it is Ctrl-C and nothing else, in whatever groups."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return all(map(_is_interrupt, group.exceptions))
+    return isinstance(error, KeyboardInterrupt)
 
 
 def _sentence(error: BaseException) -> str | None:

@@ -66,6 +66,31 @@ def test_ctrl_c_is_no_traceback() -> None:
     assert ended.value.code == 130
 
 
+SWALLOWED = """
+import signal, trio, mesh
+
+async def deaf():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except BaseException:
+        print("swallowed")
+
+async def main():
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(deaf)
+        await trio.sleep(30)
+    print("nobody ended it")
+
+mesh.run(main)
+"""
+
+
+def test_ctrl_c_is_heard_whatever_task_it_meets() -> None:
+    """A task that contains its errors may not contain this one."""
+    done = run_python("-c", SWALLOWED)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_the_example_ends_with_one_line_where_its_box_is_missing() -> None:
     program = str(ROOT / "examples" / "near_miss.py")
     code = f"import runpy, sys; sys.argv[1:] = ['none.toml']; runpy.run_path({program!r})"
