@@ -67,7 +67,6 @@ DRAWN = (
     "tests/laws/test_pruned_pins.py",
     "tests/laws/test_registers.py",
     "tests/laws/test_sync.py",
-    "tests/laws/test_topology.py",
     "tests/unit/crdt/test_replica_laws.py",
     "tests/unit/crdt/test_sharing.py",
     "tests/unit/mind/test_total.py",
