@@ -5,6 +5,7 @@ Everything in tests/live, tests/contract and tests/netns opens real sockets, and
 """
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
 settings.register_profile("nightly", settings.get_profile("dev"), max_examples=3000)
 settings.load_profile(os.environ.get("MESH_HYPOTHESIS", "dev"))
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A job in the background of a shell ignores Ctrl-C, and so would every program that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LIVE = tuple(Path(__file__).parent / name for name in ("live", "contract", "netns"))
 
