@@ -19,7 +19,7 @@ settings.register_profile("nightly", settings.get_profile("dev"), max_examples=3
 settings.load_profile(os.environ.get("MESH_HYPOTHESIS", "dev"))
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A job in the background of a shell ignores Ctrl-C, and so would every program that tests start.
+    # A job in the background of a shell ignores Ctrl-C, and so would all programs that tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LIVE = tuple(Path(__file__).parent / name for name in ("live", "contract", "netns"))
