@@ -29,8 +29,8 @@ PERIOD_S = 0.01
 WORK = 2_000
 """Numbers that a look adds up: about 40 µs of processor time."""
 SLOW_FACTOR = 3
-"""A look that took so many times the processor's own median finds it slowed. Two busy processors of
-one core slow each other by less than two."""
+"""A look that took so many times the processor's own median finds it slowed. Two processors that
+share a core slowed each other by up to 2.4 times here; less than this is no finding."""
 REACH_NS = 10 * MS
 """A look speaks of so much time before and after it, nanoseconds: one period."""
 LOOKS_MAX = 60_000

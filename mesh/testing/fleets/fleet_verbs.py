@@ -5,6 +5,7 @@ What can be told to both in the same words is here, so that it means the same, a
 Each cut is a line of the journal, and part of the trace.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -87,7 +88,7 @@ Side = Iterable[BoxT | str]
 """Boxes, or the names of boxes."""
 
 
-class FleetVerbs(Generic[BoxT]):
+class FleetVerbs(ABC, Generic[BoxT]):
     """What a fleet can be told and asked; the fleet adds the boxes and what carries the bytes.
 
     Attributes:
@@ -111,22 +112,22 @@ class FleetVerbs(Generic[BoxT]):
         """The type of each event that was published, by its id."""
 
     @property
+    @abstractmethod
     def now_ns(self) -> int:
         """Virtual time, nanoseconds."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def ways(self) -> Network:
         """Who reaches whom, and how."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ways_changed(self, words: str) -> None:
         """Note what was done, and have every link looked at."""
-        raise NotImplementedError
 
+    @abstractmethod
     def note(self, words: str) -> None:
         """Write a line into the journal, and into the trace."""
-        raise NotImplementedError
 
     def box(self, name: str) -> BoxT:
         """The node that holds a name.
@@ -351,8 +352,9 @@ class FleetVerbs(Generic[BoxT]):
 
     # -------------------------------------------------------------------------------- inside
 
+    @abstractmethod
     def _listens_to(self, type_name: str) -> bool:
-        raise NotImplementedError
+        """Whether anybody listens to events of a type."""
 
     def _minds(self) -> list[Mind]:
         return [box.mind for box in self.up()]
