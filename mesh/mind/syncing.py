@@ -32,7 +32,7 @@ SYNC_PROTOCOL = "/threerooms/sync/1"
 SYNC_FRAME_SIZE_MAX = 320 << 10
 """Largest frame on this protocol, bytes: a segment of 256 KiB and its head."""
 PERIOD_S_MIN, PERIOD_S_MAX = 60, 300
-"""A link is compared again after a random time in this range, seconds."""
+"""A link is compared again after a random time in this range, seconds, whoever began before."""
 SPREAD_NS = 250 * MS
 """Least time between two sessions that we begin with one peer."""
 FIRST_NS = 2 * SECOND
@@ -271,6 +271,8 @@ class Syncing:
         if running.session.whole:
             state.compared = max(state.compared, running.serial)
             state.first_ns = None
+            if state.periodic_ns > now_ns + KNOWN_SPREAD_NS:  # none is wanted soon
+                state.periodic_ns = now_ns + self._period_ns()
             self._compared()
 
     def _fail(self, peer: bytes, state: _Peer, running: _Running, now_ns: int) -> None:

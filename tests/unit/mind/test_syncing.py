@@ -140,6 +140,29 @@ def test_a_link_is_compared_again_after_a_while():
     assert began_sync(driven.wait(PERIOD_S_MAX - PERIOD_S_MIN + 2), "box-1")
 
 
+def test_whose_peer_compares_in_time_need_not_begin():
+    driven = Driven(Town())
+    driven.meet("box-1", outbound=False)
+    far = Far(driven, "box-1")
+    for number in range(2 * PERIOD_S_MAX // PERIOD_S_MIN):
+        far.begin(number)
+        driven.wait(PERIOD_S_MIN - 1)
+    assert sessions(driven)[0] == 0
+    assert began_sync(driven.wait(PERIOD_S_MAX - PERIOD_S_MIN + 2), "box-1"), "it fell silent"
+
+
+def test_a_session_that_is_wanted_is_not_put_off_by_one_of_the_peer():
+    town = Town()
+    driven = Driven(town)
+    far = Far(driven, "box-1")
+    far.answer(driven.meet("box-1"))
+    missing = town.fleet.write("steward", put("place/city/7", 1), after=town.last)
+    driven.fact("box-1", town.fleet.write("steward", put("x", 1), after=missing))
+    far.begin(2)
+    assert sessions(driven)[:2] == (1, 2), "the next one has to wait a little"
+    assert began_sync(driven.wait(1), "box-1")
+
+
 def test_a_frame_of_a_session_that_ended_is_nobodys_fault():
     town = Town()
     driven = Driven(town)
