@@ -110,6 +110,15 @@ class SyncSession:
         return not self._puller.is_waiting
 
     @property
+    def pulling(self) -> bool:
+        """Whether this side lacks something: of a lane that differs, or perhaps of the next one."""
+        if self._finished:
+            return False
+        if self._lane is None:
+            return self._puller.entries_added > 0
+        return self._done_mine is None
+
+    @property
     def refused(self) -> Refused:
         """What to hand to the next session with this peer."""
         return self._puller.refused

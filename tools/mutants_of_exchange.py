@@ -22,6 +22,7 @@ CONTROL = "tests/unit/gossip/test_control.py"
 DELIVERY = "tests/laws/test_gossip_delivery.py"
 HEEDING = "tests/unit/mind/test_heeding.py"
 FACTS = "tests/unit/mind/test_facts.py"
+SYNCING, SESSIONS_CASES = "mesh/mind/syncing.py", "tests/unit/mind/test_syncing.py"
 
 KNOWN = "crdt/known.py"
 OWN_FEED = "crdt/own.py"
@@ -482,5 +483,52 @@ HEARD = (
     ),
 )
 
-MUTANTS: tuple[Mutant, ...] = (*AUTHORS, *EXCHANGE, *OWN_FEEDS, *EVENTS, *GOSSIP, *HEARD)
+SESSIONS = (
+    Mutant(
+        "all neighbours bring the same",
+        "a box pulls from everybody at once who has the news",
+        (Change(SYNCING, "            and self._is_pulling()\n", "            and not body\n"),),
+        (SESSIONS_CASES,),
+    ),
+    Mutant(
+        "one peer stalls the others",
+        "who waits while we pull waits for as long as that takes",
+        (
+            Change(
+                SYNCING,
+                "            due = min(due, state.held_ns)\n",
+                "            due = min(due, state.held_ns + SILENCE_NS)\n",
+            ),
+        ),
+        (SESSIONS_CASES,),
+    ),
+    Mutant(
+        "who asks again waits anew",
+        "a peer that is held off and begins anew is held off for longer",
+        (Change(SYNCING, "state.held_ns or now_ns + HELD_NS", "now_ns + HELD_NS"),),
+        (SESSIONS_CASES,),
+    ),
+    Mutant(
+        "both sides compare",
+        "a box compares with a peer by its own timer although the peer just did",
+        (
+            Change(
+                SYNCING,
+                "if state.periodic_ns > now_ns + KNOWN_SPREAD_NS:",
+                "if state.periodic_ns < now_ns:",
+            ),
+        ),
+        (SESSIONS_CASES,),
+    ),
+)
+
+MUTANTS: tuple[Mutant, ...] = (
+    *AUTHORS,
+    *EXCHANGE,
+    *OWN_FEEDS,
+    *EVENTS,
+    *GOSSIP,
+    *HEARD,
+    *SESSIONS,
+)
 """In the order in which they run."""

@@ -12,6 +12,9 @@ nothing came to its end.
 
 A peer that begins sessions faster than we would is not heard out: each session has its budget, so
 a limit on sessions is what bounds the work.
+
+News reach a box from several neighbours at once. While it is pulling from one, it lets others wait
+for a moment that begin: mostly they have nothing more by then, which costs two summaries.
 """
 
 from collections.abc import Callable
@@ -39,6 +42,8 @@ FIRST_NS = 2 * SECOND
 """A peer with which no session came to its end yet is tried so long after the last attempt."""
 SILENCE_NS = 15 * SECOND
 """A session that heard nothing for so long is given up."""
+HELD_NS = SECOND // 2
+"""Longest that a peer which begins a session waits for our answer while we pull from another."""
 KNOWN_SPREAD_NS = 2 * SECOND
 """The same for a peer that is no member: its sync is rate-limited."""
 MEMBER_SESSIONS = Rate(per_s=4, burst=16)
@@ -75,6 +80,8 @@ class _Peer:
     first_ns: int | None
     mine: _Running | None = None
     theirs: _Running | None = None
+    held: bytes = b""
+    held_ns: int | None = None
     refused: Refused = field(default_factory=dict[bytes, int | None])
     compared: int = 0
 
@@ -140,6 +147,7 @@ class Syncing:
         for running in (state.mine, state.theirs):
             if running is not None:
                 self._spread_added(peer, running, now_ns)
+        self._answer_others(now_ns)
 
     def want(self, peer: bytes, now_ns: int) -> None:
         """Begin a session with a peer as soon as the rate allows."""
@@ -168,11 +176,14 @@ class Syncing:
         """Give up silent sessions and begin those that are due."""
         self._is_moved = True
         for peer, state in tuple(self._peers.items()):
+            if state.held_ns is not None and now_ns >= state.held_ns:
+                self._answer(peer, state, now_ns)
             for running in (state.mine, state.theirs):
                 if running is not None and now_ns - running.heard_ns >= SILENCE_NS:
                     self._fail(peer, state, running, now_ns)
             if state.mine is None and _next_ns(state) <= now_ns:
                 self._begin(peer, state, now_ns)
+        self._answer_others(now_ns)
 
     def receive(self, peer: bytes, body: bytes, now_ns: int) -> None:
         """Take one frame of a peer.
@@ -186,6 +197,16 @@ class Syncing:
             return
         if len(body) < 2 or body[0] > _BEGAN_BY_RECEIVER:
             raise SyncError(f"a frame that begins {body[:2].hex()!r}: expected a side and a number")
+        if self._waits(state, body):
+            state.held, state.held_ns = body, state.held_ns or now_ns + HELD_NS
+            return
+        try:
+            self._take(peer, state, body, now_ns)
+        finally:
+            self._answer_others(now_ns)
+
+    def _take(self, peer: bytes, state: _Peer, body: bytes, now_ns: int) -> None:
+        """Have a session take a frame."""
         running = self._running(peer, state, body, now_ns)
         if running is None:
             return
@@ -201,14 +222,42 @@ class Syncing:
         if running.session.finished:
             self._end(peer, state, running, now_ns)
 
+    def _waits(self, state: _Peer, body: bytes) -> bool:
+        """Whether a frame begins a session while we pull in one with somebody else."""
+        return (
+            body[0] == _BEGAN_BY_SENDER
+            and state.theirs is None
+            and self._is_pulling()
+            and isinstance(decode_message(body[2:]), Summary)
+        )
+
+    def _is_pulling(self) -> bool:
+        running = (each for state in self._peers.values() for each in (state.mine, state.theirs))
+        return any(each is not None and each.session.pulling for each in running)
+
+    def _answer_others(self, now_ns: int) -> None:
+        """Answer who waits, the longest first, until we pull again."""
+        waiting = [peer for peer, state in self._peers.items() if state.held_ns is not None]
+        for peer in sorted(waiting, key=lambda peer: self._peers[peer].held_ns or 0):
+            if self._is_pulling():
+                return
+            self._answer(peer, self._peers[peer], now_ns)
+
+    def _answer(self, peer: bytes, state: _Peer, now_ns: int) -> None:
+        """Take the summary of a peer that had to wait: a new session never refuses one."""
+        body, state.held, state.held_ns = state.held, b"", None
+        self._take(peer, state, body, now_ns)
+
     def statistics(self) -> SyncStatistics:
         """Return the counts so far."""
         return SyncStatistics(self._begun, self._finished, self._failed, self._added)
 
     def _due_ns(self, state: _Peer) -> int:
-        """When the peer needs a look: its period, or the moment a silent session is given up."""
+        """When the peer needs a look: it is to be compared, answered, or given up as silent."""
         mine = state.mine
         due = _next_ns(state) if mine is None else mine.heard_ns + SILENCE_NS
+        if state.held_ns is not None:
+            due = min(due, state.held_ns)
         return due if state.theirs is None else min(due, state.theirs.heard_ns + SILENCE_NS)
 
     def _running(self, peer: bytes, state: _Peer, body: bytes, now_ns: int) -> _Running | None:

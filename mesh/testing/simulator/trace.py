@@ -7,7 +7,7 @@ hundred lines in words and is no part of the digest.
 """
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from typing import NamedTuple
 
 __all__ = ["JOURNAL_MAX", "Happening", "Trace"]
@@ -33,17 +33,20 @@ class Trace:
 
     Attributes:
         frames: frames that reached a mind so far.
+        sizes: bytes of these, by protocol.
         journal: what was done to the world, in words, the last `JOURNAL_MAX` lines.
     """
 
     def __init__(self) -> None:
         self.frames = 0
+        self.sizes: Counter[str] = Counter()
         self.journal: deque[Happening] = deque(maxlen=JOURNAL_MAX)
         self._digest = hashlib.sha256()
 
     def frame(self, at_ns: int, to: bytes, sender: bytes, protocol: str, body: bytes) -> None:
         """A frame reached a mind."""
         self.frames += 1
+        self.sizes[protocol] += len(body)
         head = at_ns.to_bytes(8) + to[:_KEY_BYTES] + sender[:_KEY_BYTES] + protocol.encode()
         self._digest.update(head + hashlib.sha256(body).digest())
 

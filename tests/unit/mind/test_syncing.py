@@ -14,7 +14,14 @@ from crdt.replica import Replica
 from crdt.sync import Reach, SyncSession
 from mesh.mind import SYNC_PROTOCOL
 from mesh.mind import effects as fx
-from mesh.mind.syncing import FIRST_NS, KNOWN_SESSIONS, PERIOD_S_MAX, PERIOD_S_MIN, SILENCE_NS
+from mesh.mind.syncing import (
+    FIRST_NS,
+    HELD_NS,
+    KNOWN_SESSIONS,
+    PERIOD_S_MAX,
+    PERIOD_S_MIN,
+    SILENCE_NS,
+)
 from mesh.units import SECOND
 from tests.laws.writing import public, put, revoke
 from tests.unit.crdt.worlds import offer_all, replica_of
@@ -119,6 +126,78 @@ def test_one_session_a_direction_may_run_and_they_do_not_mix():
     assert sum(len(p.entries) for p in of(fx.Persist, found)) == 1
     assert sessions(driven)[1:3] == (2, 0)
     assert not of(fx.Penalise, driven.effects)
+
+
+class Pulling:
+    """A box in the middle of pulling from box-1, when box-2 begins a session."""
+
+    def __init__(self) -> None:
+        self.town = Town()
+        self.driven = Driven(self.town)
+        self.driven.meet("box-1", outbound=False)
+        self.driven.meet("box-2", outbound=False)
+        self.driven.wait(0.1)  # nothing else falls due when the wait of box-2 is over
+        self.news = self.town.write(NEWS)
+        self.first, self.second = Far(self.driven, "box-1"), Far(self.driven, "box-2")
+        said = frames(self.first.speak(1), "box-1", SYNC_PROTOCOL)
+        self.unsaid = [reply for body in said for reply in self.first.reply(body)]
+
+    def finish(self) -> list[fx.Effect]:
+        """Let the session with box-1 come to its end."""
+        found = [self.driven.hear("box-1", SYNC_PROTOCOL, body) for body in self.unsaid]
+        effects = [effect for each in found for effect in each]
+        return effects + self.first.answer(effects)
+
+    def answers(self, effects: list[fx.Effect]) -> list[bytes]:
+        return frames(effects, "box-2", SYNC_PROTOCOL)
+
+
+def test_who_begins_while_we_pull_waits_until_we_are_done_and_then_mostly_has_nothing_more():
+    pulling = Pulling()
+    assert not pulling.answers(pulling.second.speak(1))
+    found = pulling.finish()
+    assert [p.entries for p in of(fx.Persist, found)] == [(pulling.news,)]
+    (summary,) = [body for body in pulling.answers(found) if body[0] == 1]
+    assert not pulling.second.reply(summary), "both hold the same: no page, no request"
+    assert pulling.second.sessions[bytes((0, 1))].equal
+
+
+def test_who_waits_is_answered_in_time_though_the_other_says_no_more():
+    pulling = Pulling()
+    pulling.second.speak(1)
+    again = pulling.driven.wait(HELD_NS / SECOND / 2)
+    again += pulling.second.speak(2)
+    assert not pulling.answers(again), "nor does asking again help"
+    found = pulling.driven.wait(HELD_NS / SECOND / 2)
+    assert {body[:2] for body in pulling.answers(found)} == {bytes((1, 2))}
+    pulling.second.answer(found)
+    assert pulling.driven.mind.replica.entry(pulling.news.id) == pulling.news
+
+
+def test_who_waits_is_answered_at_once_when_the_other_goes():
+    for ending in (_garbage_of_theirs, _departure):
+        pulling = Pulling()
+        pulling.second.speak(1)
+        ending(pulling.driven)
+        assert pulling.answers(pulling.driven.effects), ending
+
+
+def test_a_peer_begins_anew_while_we_pull_from_it():
+    pulling = Pulling()
+    found = pulling.first.speak(2)
+    assert {b[:2] for b in frames(found, "box-1", SYNC_PROTOCOL)} == {bytes((1, 2))}
+
+
+def test_who_waits_and_goes_is_forgotten():
+    pulling = Pulling()
+    pulling.second.speak(1)
+    pulling.driven.disconnect("box-2")
+    found = pulling.finish() + pulling.driven.wait(HELD_NS / SECOND)
+    assert not pulling.answers(found)
+
+
+def _garbage_of_theirs(driven: Driven) -> None:
+    driven.hear("box-1", SYNC_PROTOCOL, bytes((0, 1)) + b"junk")
 
 
 def test_a_silent_session_is_given_up():
