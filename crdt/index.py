@@ -80,6 +80,8 @@ class EntryIndex:
         self._bodies: dict[bytes, Body | None] = {}
         self.named: dict[bytes, int] = {}
         """Entries that held pins name, whether or not these count, and how many do."""
+        self.discards = 0
+        """How often entries were forgotten that nothing supersedes."""
 
     @classmethod
     def of(
@@ -113,6 +115,7 @@ class EntryIndex:
         made._totals = dict(self._totals)
         made._twinned = {author: dict(feeds) for author, feeds in self._twinned.items()}
         made._bodies, made.named = dict(self._bodies), dict(self.named)
+        made.discards = self.discards
         return made
 
     @property
@@ -230,6 +233,7 @@ class EntryIndex:
     def discard(self, entries: Iterable[Entry]) -> None:
         """Forget held entries; their descendants are no longer linked."""
         by_feed: dict[FeedId, list[bytes]] = {}
+        self.discards += 1
         for entry in entries:
             by_feed.setdefault(entry.feed, []).append(entry.id)
             self._forget_body(entry)

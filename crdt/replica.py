@@ -128,17 +128,17 @@ class Replica:
         if entry.author not in retention.known:
             return Offer.UNKNOWN_AUTHOR
         retention = self._own()
-        index = retention.index
-        twinned, proof = index.is_twinned(entry.author), index.proof(entry.feed)
+        index, author = retention.index, entry.author
+        twinned, proof, discards = index.is_twinned(author), index.proof(entry.feed), index.discards
         if not retention.admits(entry, verified=verified):
             return Offer.INVALID
         addition = retention.take(entry, verified=verified)
         linked = index.feeds()[entry.feed].is_linked(entry)
         named = any(each.id in index.named for each in addition.linked)
         moves = linked or bool(addition.shortened)
-        forked = moves and (twinned or index.is_twinned(entry.author))
-        if named or forked or index.proof(entry.feed) != proof:
-            self._forget_authority()
+        forked = moves and (twinned or index.is_twinned(author))
+        if named or forked or index.discards != discards or index.proof(entry.feed) != proof:
+            self._forget_authority(author)
         if linked:
             self._forget_views(entry)
         if retention.excess.is_full:
@@ -172,22 +172,22 @@ class Replica:
             return True
         good = self._own().has_signature(identifier)
         if not good:
-            self._forget_authority()
-            self._forget_views(entry)
+            self._forget_authority(entry.author)
         return good
 
     def _forget_views(self, entry: Entry) -> None:
         """Forget what depends on the linked entries of a feed."""
-        cache = self._status.get(Lane(entry.lane))
-        if cache is None:
-            self._forget_authority()
+        if entry.lane in PRUNED_LANES:
+            self._status[Lane(entry.lane)].forget(entry.author)
         else:
-            cache.forget(entry.author)
+            self._forget_authority()
 
-    def _forget_authority(self) -> None:
+    def _forget_authority(self, *authors: bytes) -> None:
         self._authority = None
         self._registers = None
         self._version += 1
+        for cache in self._status.values():
+            cache.forget(*authors)
 
     def _make_room(self) -> None:
         """Drop entries that wait, after those were kept that seniors' rulings cover."""

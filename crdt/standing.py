@@ -5,7 +5,7 @@ your key a name must neither revive nor kill what you hold under another. See do
 "Authority is a stratified fold".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -147,6 +147,7 @@ class Authority:
     __slots__ = (
         "_digest",
         "_keys",
+        "_later",
         "_names",
         "counting",
         "district_depth",
@@ -177,6 +178,7 @@ class Authority:
         self.rulings = rulings
         self.grants = grants
         self._digest: bytes | None = None
+        self._later: tuple[Authority, dict[bytes, None]] | None = None
         self._keys: dict[bytes, tuple[Pair, ...]] = {}
         self._names: dict[str, tuple[Pair, ...]] = {}
         for pair in standings:
@@ -195,6 +197,26 @@ class Authority:
     def by_name(self, name: str) -> tuple[Pair, ...]:
         """Return the granted pairs of a name, ascending by key."""
         return self._names.get(name, ())
+
+    def keys(self) -> Collection[bytes]:
+        """Return every key that holds a granted pair."""
+        return self._keys.keys()
+
+    def changed_in(self, later: "Authority") -> dict[bytes, None]:
+        """Return the keys of whose pairs a later view says something else, or that only one has.
+
+        The answer about the latest is kept: many replicas go from one view to the next.
+        """
+        if self._later is None or self._later[0] is not later:
+            pairs = {**self.standings, **later.standings}
+            keys = {pair.key: None for pair in pairs if not self._says_as(later, pair)}
+            self._later = later, keys
+        return self._later[1]
+
+    def _says_as(self, other: "Authority", pair: Pair) -> bool:
+        if self.standings.get(pair) != other.standings.get(pair):
+            return False
+        return self.rulings.get(pair) == other.rulings.get(pair)
 
     @property
     def digest(self) -> bytes:

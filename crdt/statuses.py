@@ -1,6 +1,6 @@
 """What all current pairs state in one lane: a view that follows single statements."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from crdt.index import EntryIndex
 from crdt.snapshot import Topics, pair_status, shows_status
@@ -31,26 +31,53 @@ class LaneStatus:
         made._authority, made._topics = self._authority, self._topics
         return made
 
-    def forget(self, author: bytes) -> None:
-        """An author's feed changed."""
-        self._stale[author] = None
+    def forget(self, *authors: bytes) -> None:
+        """Feeds of these authors changed."""
+        self._stale.update(dict.fromkeys(authors))
 
     def topics(self, authority: Authority, index: EntryIndex) -> Mapping[Pair, Topics]:
-        """Return what each current pair states, by (name, key). Another object at each change."""
-        if self._authority is not authority:
-            self._authority, self._topics = authority, {}
-            changed = list(authority.standings)
+        """Return what each current pair states, by (name, key).
+
+        Another object whenever a feed changed, even if it states the same. Only of those keys is it
+        folded anew whose feeds changed or of whose pairs authority says something else: a fact
+        about one box is no reason to read the feeds of five hundred.
+        """
+        before = self._authority
+        if before is None:
+            keys = authority.keys()
+        elif before is not authority:
+            keys = {**self._stale, **before.changed_in(authority)}.keys()
         elif self._stale:
-            changed = [pair for key in self._stale for pair in authority.pairs_of(key)]
+            keys = self._stale.keys()
         else:
             return self._topics
-        said = dict(self._topics)
-        for pair in changed:
-            if shows_status(authority, authority.standings[pair], self._lane):
-                said[pair] = pair_status(authority, index, pair, self._lane)
-        is_grown = len(said) > len(self._topics)
-        if is_grown or not all(said[pair] for pair in changed if pair in said):
-            said = {pair: said[pair] for pair in authority.standings if said.get(pair)}
-        self._topics = said
-        self._stale.clear()
-        return said
+        self._topics = self._folded(before, authority, index, keys)
+        self._authority, self._stale = authority, {}
+        return self._topics
+
+    def _folded(
+        self,
+        before: Authority | None,
+        authority: Authority,
+        index: EntryIndex,
+        keys: Iterable[bytes],
+    ) -> dict[Pair, Topics]:
+        """Return the topics with those of some keys folded anew."""
+        old: dict[Pair, Topics] = {}
+        new: dict[Pair, Topics] = {}
+        for key in keys:
+            for pair in before.pairs_of(key) if before is not None else ():
+                if pair in self._topics:
+                    old[pair] = self._topics[pair]
+            for pair in authority.pairs_of(key):
+                if shows_status(authority, authority.standings[pair], self._lane):
+                    topics = pair_status(authority, index, pair, self._lane)
+                    if topics:
+                        new[pair] = topics
+        if old == new and not self._stale:
+            return self._topics
+        if old.keys() == new.keys():
+            return {**self._topics, **new}
+        said = {pair: topics for pair, topics in self._topics.items() if pair not in old}
+        said.update(new)
+        return {pair: said[pair] for pair in authority.standings if pair in said}

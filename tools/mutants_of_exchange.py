@@ -85,6 +85,48 @@ AUTHORS = (
         ),
         (REPLICA, REPLICA_LAWS),
     ),
+    Mutant(
+        "a status outlives its pair",
+        "what a key states shows on when authority says something else of its pair",
+        (
+            Change(
+                "crdt/statuses.py",
+                "keys = {**self._stale, **before.changed_in(authority)}.keys()",
+                "keys = self._stale.keys()",
+            ),
+        ),
+        (REPLICA, REPLICA_LAWS),
+    ),
+    Mutant(
+        "the branch that was pinned first shows on",
+        "a senior who pins another branch of a fork does not change what shows",
+        (
+            Change(
+                "crdt/standing.py",
+                "return self.rulings.get(pair) == other.rulings.get(pair)",
+                "return True",
+            ),
+        ),
+        (REPLICA, REPLICA_LAWS),
+    ),
+    Mutant(
+        "a junk copy goes on counting",
+        "views still show an entry that was forgotten because a rival exposed its signature",
+        (Change("crdt/replica.py", "forked or index.discards != discards or", "forked or"),),
+        (REPLICA, REPLICA_LAWS),
+    ),
+    Mutant(
+        "proof leaves the status alone",
+        "what is proven of an author changes nothing that shows of it until it writes again",
+        (
+            Change(
+                "crdt/replica.py",
+                "            self._forget_authority(author)\n        if linked",
+                "            self._forget_authority()\n        if linked",
+            ),
+        ),
+        (REPLICA,),
+    ),
 )
 
 EXCHANGE = (

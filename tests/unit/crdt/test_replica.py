@@ -1,5 +1,7 @@
 """The replica, case by case: what an offer answers, and what sync and the store are given."""
 
+from itertools import permutations
+
 import pytest
 
 from crdt.entry import Entry, FeedId, Lane, parse_entry
@@ -220,6 +222,58 @@ def test_a_junk_copy_convicts_nobody() -> None:
     assert replica.offer(junk(twin), verified=False) is Offer.INVALID
     assert replica.offer(twin, verified=False) is Offer.STORED
     assert len(replica.evidence(FEED)) == 1
+
+
+@pytest.mark.parametrize("lane", [Lane.AUTH, Lane.STATE, Lane.FLEET])
+def test_views_follow_when_a_rival_that_waits_exposes_a_junk_copy(lane: Lane) -> None:
+    fleet = one_box()
+    said = {
+        Lane.AUTH: lambda number: put("city/n/plan", number),
+        Lane.STATE: lambda number: ("status", {"topic": f"topic-{number}", "value": number}),
+        Lane.FLEET: lambda number: ("links", {"peers": [public(f"peer-{number}")]}),
+    }[lane]
+    first = fleet.write("box", said(0), lane=lane)
+    second = fleet.write("box", said(1), after=first)
+    third = fleet.write("box", said(2), after=second)
+    missing = fleet.write("box", said(3), after=first)
+    rival = fleet.write("box", said(4), after=missing)
+    replica = offer_all(replica_of(fleet), fleet.entries[:1])
+    offer_all(replica, [first, second])
+    assert replica.offer(junk(third), verified=False) is Offer.STORED
+    shown = views(replica)
+    assert replica.offer(rival) is Offer.ORPHAN
+    assert replica.entry(third.id) is None
+    assert views(replica) == batch_views(fleet, replica.entries()) != shown
+
+
+def test_the_status_follows_a_senior_who_pins_the_other_branch() -> None:
+    fleet = one_box()
+    grant_of_box = fleet.entries[0]
+    said = [("status", {"topic": "x", "value": number}) for number in range(3)]
+    first = fleet.write("box", said[0], lane=Lane.STATE)
+    branches = [fleet.write("box", each, after=first) for each in said[1:]]
+    replica = offer_all(replica_of(fleet), fleet.entries)
+    assert replica.status(Lane.STATE) == {}
+    decided = fleet.write("bank", pin(branches[0]), after=grant_of_box)
+    replica.offer(decided)
+    assert [dict(said) for said in replica.status(Lane.STATE).values()] == [{"x": 1}]
+    assert replica.offer_root(fleet.declare(pin(branches[1]))) is RootVerdict.ACCEPTED
+    assert [dict(said) for said in replica.status(Lane.STATE).values()] == [{"x": 2}]
+    assert views(replica) == batch_views(fleet, fleet.entries)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_views_follow_proof_of_a_branch_that_a_snapshot_superseded(order: tuple[int, ...]) -> None:
+    fleet = one_box()
+    granted = fleet.entries[0]
+    first = fleet.write("box", ("status", {"topic": "x", "value": 1}), lane=Lane.STATE)
+    branch = fleet.write("box", ("status", {"topic": "x", "value": 2}), after=first)
+    snap = fleet.write("box", ("snap", {"map": {"x": 3}}), after=first)
+    written = [first, branch, snap, fleet.write("bank", pin(branch), after=granted)]
+    replica = offer_all(replica_of(fleet), [granted])
+    for number in order:
+        replica.offer(written[number])
+        assert views(replica) == batch_views(fleet, replica.entries())
 
 
 def test_a_junk_orphan_is_replaced_by_a_good_copy() -> None:
