@@ -187,7 +187,11 @@ def _lines(item: pytest.Item, seed: int) -> list[str]:
     told = item.stash.get(_FLEET, None)
     if told is not None:
         journal = list(told.journal)
-        lines.append(f"it failed {told.now_s:.3f} virtual seconds after the fleet was made; ")
-        lines[-1] += f"what was done to it ({len(journal[:-HAPPENINGS_FLEET])} lines before these):"
+        before = f"what was done to it ({len(journal[:-HAPPENINGS_FLEET])} lines before these):"
+        done = before if journal else "no box, link, disk or clock was touched"
+        lines.append(f"it failed {told.now_s:.3f} virtual seconds after the fleet was made; {done}")
         lines += [f"  {happening}" for happening in journal[-HAPPENINGS_FLEET:]]
+        if refused := getattr(told, "refusals", dict[str, int])():
+            each = ", ".join(f"{reason} {count}" for reason, count in sorted(refused.items()))
+            lines.append(f"events that boxes refused, by reason: {each}")
     return lines

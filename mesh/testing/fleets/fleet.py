@@ -65,6 +65,9 @@ class Fleet(FleetRollouts):
             here, with or without a final `*`, unless it begins with "traffic.".
         is_acquainted: disks hold who was linked to whom and where; else boxes meet first.
 
+    Raises:
+        FleetError: that is no number of boxes, or these are no patterns of events.
+
     Attributes:
         boxes: every node by name; replaced hardware is called "… (old)", what replaced it and is
             replaced too "… (old 2)".
@@ -84,6 +87,7 @@ class Fleet(FleetRollouts):
         is_acquainted: bool = False,
     ) -> None:
         super().__init__()
+        _check_wishes(boxes, events)
         self._swaps: Counter[str] = Counter()
         self._seed = seed
         self.events = tuple(events)
@@ -165,7 +169,7 @@ class Fleet(FleetRollouts):
             because: ids of the events that caused it.
         """
         said = NearMiss("van", 0.9) if value is None else value
-        kind = event_type(type(said))
+        speaker, kind = self.box(name), event_type(type(said))
         draft = Draft(
             type=kind.name,
             data=kind.encode(said),
@@ -175,7 +179,7 @@ class Fleet(FleetRollouts):
             because=tuple(because),
             ttl_ms=ttl_ms,
         )
-        event = self.box(name).publish(draft)
+        event = speaker.publish(draft)
         self._said[event] = kind.name
         return event
 
@@ -193,15 +197,14 @@ class Fleet(FleetRollouts):
 
     def swap_hardware(self, name: str, *, by: str) -> FleetBox:
         """Replace a box: the old one stays in the world, the new key is enrolled by `by`."""
+        old, issuer = self.box(name), self.box(by)
         secret = self._key(f"{name}/hardware {2 + self._swaps[name]}")
-        issuer = self.box(by)
         place = name if name in self.town.places else None
         role = "steward" if name.endswith("/steward") else "box"
         issuer.grant(secret.public, name, role=role, place=place)
         self._swaps[name] += 1
         self.simulation.run(1.0)
-        old = self.boxes.pop(name)
-        self.boxes[replaced(name, self._swaps[name])] = old
+        self.boxes[replaced(name, self._swaps[name])] = self.boxes.pop(name)
         return self._install(name, secret, issuer, beside=old)
 
     def spawn(self, name: str, *, by: str = "centre", beside: str | None = None) -> FleetBox:
@@ -307,3 +310,10 @@ class Fleet(FleetRollouts):
         for box in self.boxes.values():
             if box is not self.centre:
                 box.node.disk = delivered.copy()
+
+
+def _check_wishes(boxes: object, events: object) -> None:
+    if isinstance(boxes, bool) or not isinstance(boxes, int) or boxes < 1:
+        raise FleetError(f"boxes={boxes!r:.40}: expected a whole number, 1 or more")
+    if isinstance(events, str):
+        raise FleetError(f"events={events!r:.40}: expected a list of patterns, as [{events!r:.40}]")

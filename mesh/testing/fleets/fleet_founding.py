@@ -9,13 +9,13 @@ from crdt.replica import Replica
 from crdt.store_records import Batch
 from identity.genesis import Genesis
 from identity.keys import SecretKey
-from mesh.coordination.enrolment import box_role, grant_body, steward_role
+from mesh.coordination.enrolment import grant_body, steward_role
 from mesh.mind import Mind
 from mesh.mind.assembly import wake_replica
 from mesh.mind.effects import Persist
 from mesh.mind.neighbours import Neighbours
 from mesh.mind.views import Views
-from mesh.testing.fleets.town import MODEL, SLOT, Town
+from mesh.testing.fleets.town import MODEL, SLOT, Town, role_in
 from mesh.testing.simulator.disk import SimulatedDisk
 from mesh.testing.simulator.simulated_node import SimulatedNode
 from mesh.units import Instant
@@ -45,7 +45,7 @@ def founding_facts(
         yield "grant", grant_body(replica, key=keys[name], name=name, stratum=2, capabilities=role)
     for name in town.places:
         yield "put", town.record(name)
-        role = box_role(name, events, town.area_of(name))
+        role = role_in(name, "box", events, town.area_of(name))
         body = grant_body(
             replica, key=keys[name], name=name, stratum=3, capabilities=role, place=name
         )

@@ -14,6 +14,7 @@ from mesh.coordination.enrolment import holders
 from mesh.coordination.trust import PeerClass
 from mesh.files.form import nearest
 from mesh.mind import Mind
+from mesh.testing.fleets.sides import check_sides, network_says
 from mesh.testing.fleets.sight import still_cut
 from mesh.testing.fleets.town import FleetError, Town
 from mesh.testing.simulator.clocks import SimulatedClock
@@ -169,7 +170,7 @@ class FleetVerbs(ABC, Generic[BoxT]):
             FleetError: a cut is called so already, the side is empty, or nobody is called so.
         """
         boxes = self._those(side)
-        with _said():
+        with network_says():
             self.ways.cut(label, _keys(boxes))
         self.ways_changed(f"{label}: {_names(boxes)} cut off")
 
@@ -182,7 +183,7 @@ class FleetVerbs(ABC, Generic[BoxT]):
             FleetError: a cut is called so already, or a side is empty.
         """
         senders, receivers = self._those(from_), self._those(to)
-        with _said():
+        with network_says():
             self.ways.cut_one_way(label, _keys(senders), _keys(receivers))
         self.ways_changed(f"{label}: {_names(senders)} unheard by {_names(receivers)}")
 
@@ -193,7 +194,7 @@ class FleetVerbs(ABC, Generic[BoxT]):
             FleetError: a cut is called so already, or there are no boxes.
         """
         swallowed = self._those(boxes)
-        with _said():
+        with network_says():
             self.ways.blackhole(label, _keys(swallowed))
         self.ways_changed(f"{label}: {_names(swallowed)} in a black hole")
 
@@ -203,16 +204,21 @@ class FleetVerbs(ABC, Generic[BoxT]):
         Raises:
             FleetError: there is no such cut.
         """
-        with _said():
+        with network_says():
             self.ways.heal(label)
         self.ways_changed(f"healed {'all cuts' if label is None else label}")
 
     @contextmanager
-    def partition(self, side: Side[BoxT], _other: Side[BoxT]) -> Generator[None]:
-        """Cut two sides off from each other for the time of the block."""
+    def partition(self, side: Side[BoxT], other: Side[BoxT]) -> Generator[None]:
+        """Cut two sides off from each other for the time of the block.
+
+        Raises:
+            FleetError: a box is on both sides, or on neither.
+        """
         self._cuts_made += 1
-        label = f"partition {self._cuts_made}"
-        self.cut(label, side)
+        label, boxes = f"partition {self._cuts_made}", self._those(side)
+        check_sides(boxes, self._those(other), self.boxes)
+        self.cut(label, boxes)
         try:
             yield
         finally:
@@ -380,15 +386,6 @@ class FleetVerbs(ABC, Generic[BoxT]):
     def _down(self, name: str, otherwise: str) -> None:
         if self.box(name).is_up:
             raise FleetError(f"{name} is running: {otherwise}")
-
-
-@contextmanager
-def _said() -> Generator[None]:
-    """What the network refuses is what a scenario asked for."""
-    try:
-        yield
-    except NetworkModelError as error:
-        raise FleetError(str(error)) from None
 
 
 def _keys(boxes: Iterable[AnyBox]) -> list[bytes]:

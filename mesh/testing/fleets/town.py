@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, cast
 
 from identity.capability import Capability
+from identity.errors import InvalidCapabilityError
 from mesh.choreography.cells import cell_at
 from mesh.choreography.event_type import event
 from mesh.coordination.enrolment import box_role, steward_role
@@ -74,10 +75,17 @@ class FleetError(Exception):
 def role_in(
     name: str, role: Role, events: Sequence[str], area: Iterable[bytes]
 ) -> tuple[Capability, ...]:
-    """Return what may do who holds a name in a role."""
-    if role == "steward":
-        return steward_role(name.partition("/")[0])
-    return box_role(name, events, area)
+    """Return what may do who holds a name in a role.
+
+    Raises:
+        FleetError: nobody can be called so, or these are no patterns of events.
+    """
+    try:
+        if role == "steward":
+            return steward_role(name.partition("/")[0])
+        return box_role(name, events, area)
+    except InvalidCapabilityError as error:
+        raise FleetError(f"{name!r:.60} cannot be a {role}: {error}") from None
 
 
 @event("traffic.near_miss")
@@ -157,7 +165,13 @@ class Town:
         return tuple(sorted({self._cells[other] for other in self._around(place, AREA_M)}))
 
     def cell(self, place: str) -> bytes:
-        """Return the cell of a place."""
+        """Return the cell of a place.
+
+        Raises:
+            FleetError: nothing is there.
+        """
+        if place not in self._cells:
+            raise FleetError(f"{place} stands nowhere: only boxes publish")
         return self._cells[place]
 
     def record(self, name: str) -> Mapping[str, object]:

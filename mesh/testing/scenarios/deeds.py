@@ -12,10 +12,11 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
 
+from mesh.files.form import nearest
 from mesh.testing.fleets.adversaries import Behaviour
 from mesh.testing.fleets.fleet import Fleet, FleetBox, FleetError
 from mesh.testing.fleets.sight import Fact, Spoken
-from mesh.testing.fleets.town import SLOT, TTL_MS
+from mesh.testing.fleets.town import SLOT, TTL_MS, held_by
 from mesh.testing.scenarios import steps as sc
 from mesh.testing.scenarios.rollout_deeds import RolloutDeeds, ScenarioError
 from mesh.testing.simulator.disk import Backup
@@ -72,6 +73,7 @@ class Deeds(RolloutDeeds):
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
         self._backups: dict[str, Backup] = {}
+        self._granted: set[str] = set()
 
     @property
     def now_s(self) -> float:
@@ -232,6 +234,7 @@ class Deeds(RolloutDeeds):
         self.wrote(revoke.by, signer.revoke(revoke.name, in_vain=revoke.in_vain))
 
     def _grant(self, grant: sc.Grant) -> None:
+        self._granted.add(grant.name)
         key = self.fleet.key(f"{grant.name}/by {grant.by}").public
         key = key if grant.to is None else self.fleet.box(grant.to).node.public
         signer = self.fleet.box(grant.by)
@@ -242,6 +245,10 @@ class Deeds(RolloutDeeds):
         self.wrote(pin.by, self.fleet.box(pin.by).pin(pin.name))
 
     def _check_trust(self, check: sc.CheckTrust) -> None:
+        known = [*self.fleet.boxes, *self._granted]
+        if check.name not in known:
+            told = f"nobody was ever called {check.name!r:.60}"
+            raise ScenarioError(f"{told}: {nearest(check.name, known)}")
         up = {name: box for name, box in self.choose(check.who).items() if box.node.mind}
         wrong = [name for name, box in up.items() if box.trusts(check.name) != check.current]
         if wrong:
@@ -260,6 +267,8 @@ class Deeds(RolloutDeeds):
         every_ns = round(sc.seconds(publish.every) * SECOND)
         now_ns = self.fleet.simulation.now_ns
         for name in self.choose(publish.who):
+            if held_by(name) not in self.fleet.town.places:
+                raise ScenarioError(f"{name} stands nowhere: only boxes publish, as */box-*")
             for number in range(publish.count):
                 incident: list[bytes] = []
                 for update in range(1 + publish.updates):
@@ -279,8 +288,6 @@ class Deeds(RolloutDeeds):
         if box is None or box.node.mind is None:
             self.counts["mute"] += 1
             return
-        if box.name not in self.fleet.town.places:
-            raise ScenarioError(f"{name} stands nowhere: only boxes publish")
         model = box.node.workshop.runs.get(SLOT)
         said = self.fleet.publish(name, model=model, ttl_ms=TTL_MS, because=incident)
         incident += [] if incident else [said]

@@ -174,7 +174,8 @@ class Network:
         if label is None:
             self._cuts.clear()
         elif self._cuts.pop(label, None) is None:
-            raise NetworkModelError(f"no cut is called {label!r}: expected one of {self.cuts()}")
+            known = f"expected one of {', '.join(self._cuts)}" if self._cuts else "none stands"
+            raise NetworkModelError(f"no cut is called {label!r}: {known}")
 
     def cuts(self) -> list[str]:
         """Return the labels of what is cut now."""

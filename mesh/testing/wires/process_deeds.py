@@ -17,7 +17,7 @@ from identity.keys import SecretKey
 from mesh.files.form import nearest
 from mesh.node.founding import install_invite
 from mesh.testing.fleets.sight import Fact, Spoken
-from mesh.testing.fleets.town import held_by, replaced
+from mesh.testing.fleets.town import FleetError, held_by, replaced
 from mesh.testing.scenarios import steps as sc
 from mesh.testing.scenarios.deeds import PEACEFUL, ScenarioError, select
 from mesh.testing.simulator.network import NetworkModelError, changed
@@ -87,7 +87,7 @@ class ProcessDeeds:
         """
         try:
             DONE[step.verb](self, step.deed)
-        except NetworkModelError as error:
+        except (FleetError, NetworkModelError) as error:
             raise ScenarioError(str(error)) from None
         if step.verb not in PEACEFUL:
             self.disturbed_ns = time.monotonic_ns()

@@ -91,6 +91,33 @@ def test_a_failure_without_a_fleet_tells_of_none(tmp_path):
     assert "again:" not in told
 
 
+def test_a_failure_tells_which_events_were_refused(tmp_path):
+    own = """
+    import mesh
+    import pytest
+
+    @mesh.event("parking.space_freed")
+    class SpaceFreed:
+        spaces: int
+
+    @pytest.mark.fleet(boxes=2)
+    @pytest.mark.parametrize("is_told", [True, False])
+    def test_own(fleet, is_told):
+        fleet.listen_everywhere(SpaceFreed)
+        fleet.run(seconds=10)
+        fleet.publish("north/box-0", SpaceFreed(3)) if is_told else None
+        fleet.run(seconds=2)
+        assert 0
+    """
+    _, told = session(tmp_path, own)
+    before, after = told.split("again:")[1:]
+    assert re.search(
+        r"^events that boxes refused, by reason: not_granted \d+$", before, re.MULTILINE
+    )
+    assert "no box, link, disk or clock was touched" in before
+    assert "refused" not in after
+
+
 def test_a_fixture_that_fails_tells_its_seed_too(tmp_path):
     own = """
     import pytest
