@@ -156,7 +156,7 @@ EXPECTED_OF_ROLLOUTS: Mapping[str, str] = {
     "steps[].apply.stages": "a list of 1 to 16 stages such as {percent: 10, soak: 1m}",
     "steps[].apply.stages[]": "a mapping such as {percent: 10, soak: 1m}",
     "steps[].apply.stages[].percent": "a number above 0 and at most 100",
-    "steps[].apply.stages[].soak": "a number and ms, s, m, h or d, as 30s",
+    "steps[].apply.stages[].soak": "a whole number from 0 to 999999 and ms, s, m, h or d, as 30s",
     "steps[].apply.gate": 'a mapping such as {map50: ">= 0.8"}',
     "steps[].apply.gate.min_reports": "a number from 0 to 1",
     "steps[].apply.gate.success": 'a threshold in quotes such as ">= 0.99"',

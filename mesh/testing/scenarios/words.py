@@ -6,7 +6,7 @@ from mesh.testing.scenarios.rollout_steps import EXPECTED_OF_ROLLOUTS
 
 __all__ = ["EXPECTED"]
 
-_DURATION = "a number and ms, s, m, h or d, as 30s"
+_DURATION = "a whole number from 0 to 999999 and ms, s, m, h or d, as 30s"
 _WHO = "a name or a pattern such as north/box-1 or north/*, or a list of them"
 _NAME = "a name such as north/box-1"
 _COUNT = "a whole number above 0"
