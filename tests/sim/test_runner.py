@@ -85,6 +85,10 @@ def test_a_scenario_in_which_nothing_happened_is_vacuous():
             "centre is held by somebody current in the views of centre, north/steward,",
         ),
         (
+            'cut: {side: "*"}',
+            "step 1 (cut) at 0.0 s: a cut of everybody from nobody: leave somebody",
+        ),
+        (
             "check_trust: {name: north/boks-0, current: false}",
             "nobody was ever called 'north/boks-0': did you mean north/box-0?",
         ),

@@ -14,7 +14,7 @@ from mesh.coordination.enrolment import holders
 from mesh.coordination.trust import PeerClass
 from mesh.files.form import nearest
 from mesh.mind import Mind
-from mesh.testing.fleets.sides import check_sides, network_says
+from mesh.testing.fleets.sides import check_cut, check_sides, network_says
 from mesh.testing.fleets.sight import still_cut
 from mesh.testing.fleets.town import FleetError, Town
 from mesh.testing.simulator.clocks import SimulatedClock
@@ -167,9 +167,11 @@ class FleetVerbs(ABC, Generic[BoxT]):
         """Cut a side off from everybody else; links across are noticed dead after ten seconds.
 
         Raises:
-            FleetError: a cut is called so already, the side is empty, or nobody is called so.
+            FleetError: a cut is called so already, the side is empty or everybody, or nobody is
+                called so.
         """
         boxes = self._those(side)
+        check_cut(boxes, self.boxes)
         with network_says():
             self.ways.cut(label, _keys(boxes))
         self.ways_changed(f"{label}: {_names(boxes)} cut off")

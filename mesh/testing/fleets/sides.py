@@ -1,4 +1,4 @@
-"""The two sides of a partition, and what a network refuses to cut."""
+"""The two sides of a cut, and what a network refuses to cut."""
 
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
@@ -6,10 +6,24 @@ from contextlib import contextmanager
 from mesh.testing.fleets.town import FleetError
 from mesh.testing.simulator.network import NetworkModelError
 
-__all__ = ["check_sides", "network_says"]
+__all__ = ["check_cut", "check_sides", "network_says"]
 
 TOLD_MAX = 6
 """Most names in one sentence."""
+
+
+def check_cut(side: Collection[object], boxes: Mapping[str, object]) -> None:
+    """See that somebody is on the other side of a cut: else it counts, and parts nobody.
+
+    Args:
+        side: the boxes that are cut off.
+        boxes: everybody, by name.
+
+    Raises:
+        FleetError: the side is everybody.
+    """
+    if all(box in side for box in boxes.values()):
+        raise FleetError("a cut of everybody from nobody: leave somebody on the other side")
 
 
 def check_sides(

@@ -16,6 +16,7 @@ from identity.invite import parse_invite
 from identity.keys import SecretKey
 from mesh.files.form import nearest
 from mesh.node.founding import install_invite
+from mesh.testing.fleets.sides import check_cut
 from mesh.testing.fleets.sight import Fact, Spoken
 from mesh.testing.fleets.town import FleetError, held_by, replaced
 from mesh.testing.scenarios import steps as sc
@@ -120,6 +121,7 @@ class ProcessDeeds:
     # ------------------------------------------------------------------------------ network
 
     def _cut(self, cut: sc.Cut) -> None:
+        check_cut(list(self.choose(cut.side)), {name: name for name in self.fleet.boxes})
         self.fleet.rule("cut", cut.label, self._keys(cut.side))
 
     def _cut_one_way(self, way: sc.OneWay) -> None:

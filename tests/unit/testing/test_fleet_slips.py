@@ -35,6 +35,7 @@ def test_a_fleet_that_cannot_be_meant_is_refused(wishes: dict[str, object], told
         (lambda f: f.swap_hardware("north/*", by="centre"), "nobody is called 'north/*'"),
         (lambda f: f.spawn("north/box 1"), "'north/box 1' cannot be a box: names 'north/box 1'"),
         (lambda f: f.centre.grant(KEY, "north/*"), "'north/*' cannot be a box: names 'north/*'"),
+        (lambda f: f.cut("all", f.names()), "a cut of everybody from nobody: leave somebody on"),
         (lambda f: f.heal("river"), "no cut is called 'river': none stands"),
     ],
 )

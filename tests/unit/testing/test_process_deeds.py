@@ -118,6 +118,8 @@ def test_what_makes_no_sense_is_refused_and_reaches_no_switch(deeds: ProcessDeed
     for what, told in (
         ({"heal": "river"}, "no cut is called 'river'"),
         ({"cut": sc.Cut(side="west/*")}, "nobody is called 'west/\\*'"),
+        ({"cut": sc.Cut(side="*")}, "a cut of everybody from nobody"),
+        ({"grant": sc.Grant(name="a b", by="centre")}, "'a b' cannot be a box"),
         ({"restart": "centre"}, "none of them is down"),
         ({"restore": sc.Backup(name="centre")}, "there is no backup 'backup': taken were none"),
         ({"backup": sc.Backup(name="nobody")}, "nobody is called 'nobody'"),
