@@ -61,10 +61,11 @@ def nobody_is_replaced(patch: Patch) -> None:
 
 def who_lost_a_peer_takes_none(patch: Patch) -> None:
     """After the first lost link no other is taken."""
-    connected, disconnected, bereft = Links.connected, Links.disconnected, set()
+    connected, disconnected = Links.connected, Links.disconnected
+    bereft: dict[int, Links] = {}  # they are kept, so that no other gets the id of one
 
     def lose(self: Links, peer: bytes):
-        bereft.add(id(self))
+        bereft[id(self)] = self
         return disconnected(self, peer)
 
     def take(self: Links, peer: bytes, *, outbound: bool) -> bool:
