@@ -3,9 +3,8 @@
 import json
 import signal
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +13,11 @@ from rich.status import Status
 from rich.table import Table
 
 from mesh.cli.nodes import console
-from mesh.cli.scenario_files import Seed, check_file, check_seed, read_named, show_progress
+from mesh.cli.scenario_files import Seed, check_file, check_seed, read_named, seeded, watcher
 from mesh.cli.sim import BROKEN, COLOURS
+from mesh.cli.sim_report import Report
 from mesh.node.processes import Processes
+from mesh.testing.fleets.sight import Sight
 from mesh.testing.scenarios.library import library, read_scenario
 from mesh.testing.scenarios.runner import Result, run_scenario, to_json
 from mesh.testing.scenarios.scenario import Scenario
@@ -50,24 +51,30 @@ def run(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the results there.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page with diagrams there, as FILE.html.")
+    ] = None,
 ) -> int:
     """Run scenarios on processes in network namespaces, with a switch between them; Linux alone."""
     check_seed(seed)
     check_file("--json", json_file)
     scenarios = [read_named(file) for file in files] if files else _those_for_wires()
+    scenarios = [seeded(scenario, seed) for scenario in scenarios]
+    page = Report(report, json_file)
     for scenario in scenarios:
         fits_wires(scenario)
     if sys.platform != "linux":
         raise NamespacesUnavailableError(f"network namespaces exist on Linux, not {sys.platform}")
-    simulated = {each.name: run_scenario(each, seed=seed) for each in scenarios if compare}
+    simulated = {each.name: _simulate(each, page) for each in scenarios if compare}
     with _ended_by_sigterm(), Processes(PRELOAD, stop_s=STOP_S) as processes:
-        results = [_run(processes, scenario, seed) for scenario in scenarios]
+        results = [_run(processes, each, page.begin(each)) for each in scenarios]
     shown = console()
     shown.print(_table(results, simulated))
     for result in (*simulated.values(), *results):
         where = "in simulation" if result in simulated.values() else "on wires"
         for sentence in result.sentences:
             shown.print(f"{result.scenario.name} {where}: {sentence}", soft_wrap=True, markup=False)
+    page.write_wires(results, list(simulated.values()))
     written = _to_json(results, simulated)
     if json_file is not None:
         json_file.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
@@ -94,13 +101,17 @@ def _ended_by_sigterm() -> Generator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run(processes: Processes, scenario: Scenario, seed: int | None) -> Result:
-    """Run one scenario; at a terminal, show how far it is."""
+def _simulate(scenario: Scenario, page: Report) -> Result:
+    """Run one scenario in simulation; at a terminal, show how far it is."""
+    with Status(f"{scenario.name} in simulation …", console=console()) as status:
+        return run_scenario(scenario, watch=watcher(scenario, status, page.begin(scenario)))
+
+
+def _run(processes: Processes, scenario: Scenario, watch: Callable[[Sight], None]) -> Result:
+    """Run one scenario on wires; at a terminal, show how far it is."""
     shown = console()
     with Status(f"{scenario.name}: the fleet starts …", console=shown) as status:
-        result = run_on_wires(
-            processes, scenario, seed=seed, watch=partial(show_progress, status, scenario)
-        )
+        result = run_on_wires(processes, scenario, watch=watcher(scenario, status, watch))
     colour = COLOURS[result.word]
     shown.print(
         f"[{colour}]{result.word:<8}[/{colour}] {scenario.name}: {_processes(result)} processes, "

@@ -1,8 +1,10 @@
 """Scenarios as commands name them: a file, or a word of the library; seeds, and progress."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.status import Status
 
@@ -13,7 +15,7 @@ from mesh.testing.fleets.sight import Sight
 from mesh.testing.scenarios.library import library, read_scenario
 from mesh.testing.scenarios.scenario import SEED_MAX, Scenario
 
-__all__ = ["Seed", "check_file", "check_seed", "read_named", "show_progress"]
+__all__ = ["Seed", "check_file", "check_seed", "read_named", "seeded", "watcher"]
 
 Seed = Annotated[int | None, typer.Option(help="Instead of the scenario's own.")]
 
@@ -51,8 +53,20 @@ def check_file(option: str, path: Path | None) -> None:
         ) from None
 
 
-def show_progress(status: Status, scenario: Scenario, sight: Sight) -> None:
-    """Say in a status line how far a scenario is."""
-    up = sum(box.is_up for box in sight.boxes)
-    cut = "" if sight.is_whole else ", cut"
-    status.update(f"{scenario.name}: {sight.now_s:.0f} s, {up} boxes up{cut}")
+def seeded(scenario: Scenario, seed: int | None) -> Scenario:
+    """Return a scenario with the seed that somebody asked for, if they did."""
+    return scenario if seed is None else msgspec.structs.replace(scenario, seed=seed)
+
+
+def watcher(
+    scenario: Scenario, status: Status, also: Callable[[Sight], None]
+) -> Callable[[Sight], None]:
+    """Return who watches a scenario and says in a status line how far it is."""
+
+    def watch(sight: Sight) -> None:
+        also(sight)
+        up = sum(box.is_up for box in sight.boxes)
+        cut = "" if sight.is_whole else ", cut"
+        status.update(f"{scenario.name}: {sight.now_s:.0f} s, {up} boxes up{cut}")
+
+    return watch

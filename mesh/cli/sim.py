@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.status import Status
 from rich.table import Table
 
 from mesh.cli.nodes import console
 from mesh.cli.options import CommandError
-from mesh.cli.scenario_files import Seed, check_file, check_seed, read_named, show_progress
+from mesh.cli.scenario_files import Seed, check_file, check_seed, read_named, seeded, watcher
 from mesh.cli.sim_report import Report
 from mesh.cli.sim_shrink import check_folder, shrink_file, shrink_into
 from mesh.files.form import nearest
@@ -52,7 +51,7 @@ def run(
 ) -> int:
     """Run scenarios; fails when an invariant does not hold, or nothing happened."""
     check_seed(seed)
-    scenarios = [_seeded(read_named(file), seed) for file in files or library()]
+    scenarios = [seeded(read_named(file), seed) for file in files or library()]
     check_file("--json", json_file)
     page = Report(report, json_file)
     if shrink is not None:
@@ -114,31 +113,17 @@ def replay_scenario(
         typer.echo(line)
 
 
-def _seeded(scenario: Scenario, seed: int | None) -> Scenario:
-    return scenario if seed is None else msgspec.structs.replace(scenario, seed=seed)
-
-
 def _run(scenario: Scenario, watch: Callable[[Sight], None]) -> Result:
     """Run one scenario; at a terminal, show how far it is."""
     shown = console()
     with Status(f"{scenario.name} …", console=shown) as status:
-        result = run_scenario(scenario, watch=_watcher(scenario, status, watch))
+        result = run_scenario(scenario, watch=watcher(scenario, status, watch))
     colour = COLOURS[result.word]
     shown.print(
         f"[{colour}]{result.word:<8}[/{colour}] {scenario.name}: {result.virtual_s:.0f} virtual "
         f"seconds in {result.wall_s:.1f} s, {result.speed:.0f} times as fast"
     )
     return result
-
-
-def _watcher(
-    scenario: Scenario, status: Status, also: Callable[[Sight], None]
-) -> Callable[[Sight], None]:
-    def watch(sight: Sight) -> None:
-        also(sight)
-        show_progress(status, scenario, sight)
-
-    return watch
 
 
 def _table(results: Sequence[Result]) -> Table:

@@ -1,6 +1,7 @@
-"""`mesh sim run --report`: the page of a run, written whole once all scenarios are over."""
+"""`mesh sim run --report` and that of `mesh net`: the page, written whole once all is over."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mesh.cli.options import CommandError
@@ -54,4 +55,20 @@ class Report:
             Played(result, recording, "" if shrunk is None else shrunk.text)
             for result, recording, shrunk in found
         ]
+        write_report(self._path, render_report(played))
+
+    def write_wires(self, results: Sequence[Result], simulated: Sequence[Result]) -> None:
+        """Write the page of scenarios on wires.
+
+        Args:
+            results: of the scenarios that were begun last, in their order.
+            simulated: of the same in simulation, which were begun first; none if they were not.
+        """
+        if self._path is None:
+            return
+        found = zip((*simulated, *results), self._recordings, strict=True)
+        every = [Played(result, recording) for result, recording in found]
+        beside = every[: len(simulated)] or [None] * len(results)
+        wires = zip(every[len(simulated) :], beside, strict=True)
+        played = [replace(one, on_wires=True, beside=other) for one, other in wires]
         write_report(self._path, render_report(played))

@@ -13,6 +13,7 @@ from mesh.pages.parts import absent, facts, page, table
 from mesh.testing.report.diagram import DIAGRAM_STYLE, Window, agreement_curve, space_time
 from mesh.testing.report.recording import Recording
 from mesh.testing.report.rollouts import ROLLOUT_STYLE, rollout_figures
+from mesh.testing.report.side_by_side import SHARES, below, side_by_side
 from mesh.testing.scenarios.runner import Finding, Result
 from mesh.testing.scenarios.writing import scenario_text, step_text
 
@@ -62,40 +63,51 @@ class Played:
         result: the verdict.
         recording: of that run.
         small: text of the smaller file that still breaks, if one was looked for.
+        on_wires: it was run by real processes, and its seconds were seconds.
+        beside: the same scenario in simulation, of one that was run on wires.
     """
 
     result: Result
     recording: Recording
     small: str = ""
+    on_wires: bool = False
+    beside: "Played | None" = None
 
 
 def render_report(played: Sequence[Played]) -> str:
     """Return the page."""
     held = sum(one.result.word == "held" for one in played)
-    is_well = bool(played) and held == len(played)
+    others = [one for one in played if one.beside and one.beside.result.word != one.result.word]
+    is_well = bool(played) and held == len(played) and not others
     told = f"{held} of {len(played)} scenarios held."
+    if others:
+        names = ", ".join(one.result.scenario.name for one in others)
+        told += f" In simulation the verdict is another: {names}."
+    command = "mesh net" if any(one.on_wires for one in played) else "mesh sim"
     header = element(
         "header",
-        element("h1", "mesh sim"),
+        element("h1", command),
         element("p", told, class_="verdict held" if is_well else "verdict failed"),
         _overview(played),
     )
     order = sorted(played, key=lambda one: ("broken", "vacuous", "held").index(one.result.word))
-    return page("mesh sim", header, *map(_scenario, order), style=STYLE)
+    return page(command, header, *map(_scenario, order), style=STYLE)
 
 
 def _overview(played: Sequence[Played]) -> Markup:
-    rows = [
-        (
-            one.result.scenario.name,
-            _word(one.result.word),
-            one.result.scenario.fleet.boxes,
-            f"{one.result.virtual_s:.0f} s",
-            f"{one.result.speed:.0f}x",
-        )
-        for one in played
-    ]
-    return table(("scenario", "verdict", "boxes", "virtual", "speed"), rows)
+    heads = ["scenario", "verdict", "boxes", "time", "speed"]
+    rows: list[list[object]] = []
+    for one in played:
+        result = one.result
+        pace = "real" if one.on_wires else f"{result.speed:.0f}x"
+        boxes = result.scenario.fleet.boxes
+        took = f"{result.virtual_s:.0f} s"
+        rows.append([result.scenario.name, _word(result.word), boxes, took, pace])
+    if any(one.beside for one in played):
+        heads.insert(2, "in simulation")
+        for row, one in zip(rows, played, strict=True):
+            row.insert(2, _word(one.beside.result.word) if one.beside else "")
+    return table(heads, rows)
 
 
 def _word(word: str) -> Markup:
@@ -103,14 +115,24 @@ def _word(word: str) -> Markup:
 
 
 def _scenario(one: Played) -> Markup:
+    result = one.result
+    parts = [element("p", result.scenario.why), *_parts(one)]
+    if one.beside is not None:
+        both = side_by_side(result, one.recording, one.beside.result, one.beside.recording)
+        parts.insert(1, _titled("On wires and in simulation", both))
+        parts.append(_folded("The same file in simulation", join(_parts(one.beside))))
+    summary = element("summary", f"{result.scenario.name}: ", _word(result.word))
+    is_open = {} if result.word == "held" else {"open": "open"}
+    return element("details", summary, *parts, class_="run", **is_open)
+
+
+def _parts(one: Played) -> list[Markup]:
+    """Return what one run has to show."""
     result, recording = one.result, one.recording
-    scenario = result.scenario
     broken = _first_broken(result)
     parts = [
-        element("p", scenario.why),
-        element("p", f"{result.virtual_s:.0f} virtual seconds, seed {scenario.seed}, trace ",
-                element("code", result.trace[:12] or "none")),
-        _wrong(result),
+        _how(one),
+        _wrong(one),
         _invariants(result),
         _drawn(recording, broken),
         rollout_figures(recording, _names(recording, broken[1].who if broken else "")),
@@ -119,13 +141,20 @@ def _scenario(one: Played) -> Markup:
         _steps(one),
         _folded("Counts; what is not told is 0", facts(result.telling)),
         _folded("The file, without what has its usual value",
-                element("pre", scenario_text(scenario))),
+                element("pre", scenario_text(result.scenario))),
     ]  # fmt: skip
     if one.small:
-        parts.insert(3, join((element("h3", "Made small"), element("pre", one.small))))
-    summary = element("summary", f"{scenario.name}: ", _word(result.word))
-    is_open = {} if result.word == "held" else {"open": "open"}
-    return element("details", summary, *parts, class_="run", **is_open)
+        parts.insert(2, join((element("h3", "Made small"), element("pre", one.small))))
+    return parts
+
+
+def _how(one: Played) -> Markup:
+    result = one.result
+    if one.on_wires:
+        told = f"{result.virtual_s:.0f} seconds of real processes, seed {result.scenario.seed}"
+        return element("p", told)
+    told = f"{result.virtual_s:.0f} virtual seconds, seed {result.scenario.seed}, trace "
+    return element("p", told, element("code", result.trace[:12] or "none"))
 
 
 def _first_broken(result: Result) -> tuple[str, Finding] | None:
@@ -133,10 +162,11 @@ def _first_broken(result: Result) -> tuple[str, Finding] | None:
     return min(found, key=lambda item: item[1].at_s, default=None)
 
 
-def _wrong(result: Result) -> Markup:
+def _wrong(one: Played) -> Markup:
+    result = one.result
     told = join(element("p", sentence, class_="failed") for sentence in result.sentences)
     broken = _first_broken(result)
-    if broken is None:
+    if broken is None or one.on_wires:  # no two runs on wires are the same
         return told
     name, finding = result.scenario.name, broken[1]
     again = f"mesh sim replay {name} --until {finding.at_s:g} --node '{finding.who}'"
@@ -203,20 +233,14 @@ def _latency(recording: Recording) -> Markup:
         return absent("event that was heard")
     title = "Deliveries by latency, said to heard"
     caption = element("figcaption", f"{title}; milliseconds, each class below its label.")
-    shares = {"50 %": 0.5, "99 %": 0.99}
-    rows = [(f"{recording.heard_count}", *(_below(recording, share) for share in shares.values()),
+    rows = [(f"{recording.heard_count}", *(below(recording, share) for share in SHARES.values()),
              f"{recording.slowest_ms:.1f} ms")]  # fmt: skip
     return join(
         (
             element("figure", latency_histogram(bins, title=title), caption),
-            table(("deliveries", *(f"{share} below" for share in shares), "slowest"), rows),
+            table(("deliveries", *(f"{share} below" for share in SHARES), "slowest"), rows),
         )
     )
-
-
-def _below(recording: Recording, share: float) -> str:
-    bound = recording.share_of_latencies(share)
-    return "more" if bound is None else f"{bound:g} ms"
 
 
 def _spreads(recording: Recording) -> Markup:

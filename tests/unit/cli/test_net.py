@@ -71,8 +71,8 @@ def played(command: Mesh, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Me
     """A machine whose wires end every scenario with a word of ours."""
 
     def with_word(word: str) -> Mesh:
-        def wires(processes: object, scenario: Any, *, seed: int | None, watch: Any) -> Result:
-            return replace(run_scenario(scenario, seed=seed, watch=watch), word=word)
+        def wires(processes: object, scenario: Any, *, watch: Any) -> Result:
+            return replace(run_scenario(scenario, watch=watch), word=word)
 
         monkeypatch.setattr(net, "Processes", lambda *_, **__: nullcontext())
         monkeypatch.setattr(net, "run_on_wires", wires)
@@ -92,6 +92,30 @@ def test_a_run_is_told_and_written_with_the_simulation_beside_it(played: Callabl
     (wires,), (beside,) = written["scenarios"], written["simulation"]
     assert (wires["verdict"], beside["verdict"]) == ("held", "held")
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_page_shows_both_runs_beside_each_other(played: Callable[[str], Mesh]):
+    shown = ("--compare", "--report", "out.html", "--seed", "7")
+    assert played("vacuous")("net", "run", "short.yaml", *shown).code == 1
+    page = Path("out.html").read_text()
+    assert "In simulation the verdict is another: short." in page
+    assert "On wires and in simulation" in page
+    assert "The same file in simulation" in page
+    assert "seconds of real processes, seed 7" in page
+    assert "virtual seconds, seed 7, trace" in page
+
+
+def test_a_page_of_wires_alone(played: Callable[[str], Mesh]):
+    played("held").ok("net", "run", "short.yaml", "--report", "out.html")
+    page = Path("out.html").read_text()
+    assert "1 of 1 scenarios held." in page
+    assert "in simulation" not in page
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_start(command: Mesh):
+    outcome = command("net", "run", "river-cut", "--report", "no/folder/out.html")
+    assert outcome.code == 2
+    assert "--report no/folder/out.html cannot be written" in outcome.err
 
 
 @pytest.mark.parametrize("more", [(), ("--compare",)])
