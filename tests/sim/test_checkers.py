@@ -1,20 +1,26 @@
 """Each checker bites: it holds for the real code, and a bug in the real code breaks it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 
 from crdt.authority import _Fold
+from crdt.entry import Entry
 from crdt.standing import Standing
 from mesh.choreography import admission, reactions
 from mesh.choreography.admission import Admission
+from mesh.choreography.reactions import Reactions
+from mesh.choreography.verdict import Admitted, Outcome, Reason
 from mesh.coordination import trust
+from mesh.coordination.trust import Refused
 from mesh.mind import hearing
 from mesh.mind.links import Links
+from mesh.mind.mind import Mind
 from mesh.mind.syncing import Syncing
 from mesh.orchestration import conductor, opening
-from mesh.testing.simulator.disk import SimulatedDisk
+from mesh.orchestration.rollouts import Rollout
 from tests.sim.playing import play, scenario
 
 Patch = pytest.MonkeyPatch
@@ -40,18 +46,43 @@ def any_signature(patch: Patch) -> None:
     patch.setattr(admission, "verify_event", lambda _: True)
 
 
-def no_own_facts_on_disk(patch: Patch) -> None:
-    """The store says of own facts that they are durable, and keeps none."""
-    append = SimulatedDisk.append
-    patch.setattr(
-        SimulatedDisk, "append", lambda self, batch: None if batch.own else append(self, batch)
-    )
+def a_no_is_taken_for_a_yes(patch: Patch) -> None:
+    """What the store could not take is taken for durable."""
+    patch.setattr(Mind, "persist_failed", lambda self, ticket, _, now: self.persisted(ticket, now))
+
+
+def written_before_it_is_durable(patch: Patch) -> None:
+    """Whoever writes a fact is told at once that it is durable."""
+    persist = Mind._persist_own
+
+    def tell(self: Mind, ticket: int, entry: Entry) -> None:
+        persist(self, ticket, entry)
+        self._wrote(ticket, entry, "")
+
+    patch.setattr(Mind, "_persist_own", tell)
 
 
 def revoked_may_speak(patch: Patch) -> None:
     """A revocation is seen, and changes nothing of what its holder may do."""
     patch.setattr(Standing, "current", property(lambda self: self.winning))
     patch.setattr(trust, "refusal_of", lambda standing: None)
+
+
+def replaced_may_speak(patch: Patch) -> None:
+    """A replaced key is as good as the one that replaced it."""
+    refusal_of = trust.refusal_of
+
+    def lenient(standing: Standing | None) -> Refused | None:
+        reason = refusal_of(standing)
+        return None if reason is Refused.SUPERSEDED_KEY else reason
+
+    patch.setattr(Standing, "current", property(lambda self: not self.revoked))
+    patch.setattr(trust, "refusal_of", lenient)
+
+
+def a_contest_is_not_marked(patch: Patch) -> None:
+    """Two keys at one epoch are both taken for the one that holds the name."""
+    patch.setattr(_Fold, "contest", lambda *_: None)
 
 
 def nobody_is_replaced(patch: Patch) -> None:
@@ -95,6 +126,20 @@ def every_stage_is_open(patch: Patch) -> None:
     patch.setattr(conductor, "is_open", lambda *_: True)
 
 
+def withdrawn_goes_on(patch: Patch) -> None:
+    """A withdrawn model kills no rollout, and nobody goes back from it."""
+    dead = Rollout.dead.fget
+
+    def lives(self: Rollout) -> str | None:
+        why = dead(self)
+        return None if why == "its model is withdrawn" else why
+
+    patch.setattr(Rollout, "dead", property(lives))
+    patch.setattr(
+        conductor, "is_over", lambda view, ran, **_: bool(ran.intent) and view.is_dead(ran.intent)
+    )
+
+
 def any_entry_is_signed(patch: Patch) -> None:
     """A fact that comes by gossip is taken whatever its signature."""
     patch.setattr(hearing, "verify_entry", lambda _: True)
@@ -103,6 +148,23 @@ def any_entry_is_signed(patch: Patch) -> None:
 def every_update_is_an_incident(patch: Patch) -> None:
     """What was answered is not remembered: each update of an incident is answered again."""
     patch.setattr(reactions.Once, "claim", lambda *_: True)
+
+
+def an_event_never_ends(patch: Patch) -> None:
+    """Neither admission nor who reacts asks whether an event still lives."""
+    judge, match = Admission._judge, Reactions.match
+
+    def admit(self: Admission, *message) -> Admitted:
+        found = judge(self, *message)
+        is_late = found.reason is Reason.LATE
+        return Admitted(Outcome.ACCEPT, None, found.event, found.author) if is_late else found
+
+    patch.setattr(Admission, "_judge", admit)
+    patch.setattr(
+        Reactions,
+        "match",
+        lambda self, event, now: match(self, event, replace(now, wall_ms=event.time_ms)),
+    )
 
 
 def everybody_is_concerned(patch: Patch) -> None:
@@ -146,15 +208,34 @@ CASES = [
         """
         cut: {side: centre}
         run: 12s
+        disk: {who: centre, full: true}
         put: {key: limit, value: 30}
         run: 1s
         crash: centre
+        disk: {who: centre, full: false}
         restart: centre
+        put: {key: other, value: 30}
         heal: all
         settle: 30s
         """,
-        no_own_facts_on_disk,
+        a_no_is_taken_for_a_yes,
         "that centre wrote at 12.0 s",
+    ),
+    Case(
+        "NothingLost",
+        """
+        put: {key: first, value: 1}
+        run: 1s
+        disk: {who: centre, sync_ms: 5000}
+        put: {key: limit, value: 30}
+        run: 1s
+        power_cut: {who: centre}
+        restart: centre
+        run: 12s
+        settle: 30s
+        """,
+        written_before_it_is_durable,
+        "that centre wrote at 1.0 s",
     ),
     Case(
         "NoActionAfterRevocation",
@@ -166,6 +247,30 @@ CASES = [
         """,
         revoked_may_speak,
         "heard south/box-1 although it held that this key is revoked or replaced",
+    ),
+    Case(
+        "NoActionAfterRevocation",
+        """
+        swap_hardware: {name: south/box-1, by: south/steward}
+        run: 15s
+        publish: {who: "south/box-1 (old)", count: 5}
+        run: 6s
+        """,
+        replaced_may_speak,
+        "heard south/box-1 although it held that this key is revoked or replaced",
+    ),
+    Case(
+        "NoSplitBrainNames",
+        """
+        cut: {side: "north/*"}
+        run: 12s
+        grant: {name: north/box-0, by: north/steward}
+        grant: {name: north/box-0, by: centre}
+        heal: all
+        settle: 30s
+        """,
+        a_contest_is_not_marked,
+        "(epoch 2), which is no contest",
     ),
     Case(
         "NoSplitBrainNames",
@@ -217,6 +322,29 @@ CASES = [
         "{boxes: 4, listen_m: 200}",
     ),
     Case(
+        "ReactionSafety",
+        """
+        slow: {who: north/box-0, factor: 1500}
+        publish: {who: south/box-1, count: 12, every: 200ms}
+        run: 6s
+        """,
+        an_event_never_ends,
+        "s after that was over",
+    ),
+    Case(
+        "RolloutSafety",
+        """
+        release: {model: v2}
+        apply: {model: v2, stages: [{percent: 10, soak: 10s}, {percent: 100}]}
+        run: 8s
+        approve_model: {model: v2, state: withdrawn}
+        run: 20s
+        """,
+        withdrawn_goes_on,
+        "it swapped to v2, which it knew to be withdrawn",
+        "{boxes: 4}",
+    ),
+    Case(
         "RolloutSafety",
         ROLLOUT,
         a_partition_goes_unnoticed,
@@ -233,7 +361,10 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.checker for case in CASES])
+IDS = [f"{case.checker}: {case.bug.__name__}" for case in CASES]
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_it_holds_and_a_bug_breaks_it(case: Case, monkeypatch: Patch):
     story = scenario(case.steps, case.checker, fleet=case.fleet)
     sound = play(story)
@@ -247,7 +378,7 @@ def test_it_holds_and_a_bug_breaks_it(case: Case, monkeypatch: Patch):
     assert 0 < finding.at_s <= broken.virtual_s
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.checker for case in CASES])
+@pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_without_its_subject_it_is_vacuous(case: Case):
     quiet = play(scenario("run: 2s\nsettle: 2s", case.checker, fleet="{boxes: 2, listen_m: 0}"))
     assert quiet.invariants[case.checker].word == "vacuous"

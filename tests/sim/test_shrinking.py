@@ -10,7 +10,7 @@ from mesh.testing.scenarios.runner import find_breach, run_scenario
 from mesh.testing.scenarios.scenario import Scenario, parse_scenario
 from mesh.testing.scenarios.steps import Clock, Links, Publish, Put, Step
 from tests.sim.playing import scenario
-from tests.sim.test_checkers import CASES, Case, Patch
+from tests.sim.test_checkers import CASES, IDS, Case, Patch
 
 TRIES = 24
 """Enough for the short stories here."""
@@ -28,7 +28,7 @@ def padded(found: Scenario) -> Scenario:
     return msgspec.structs.replace(found, steps=(*before, *after, *found.steps, *late))
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.checker for case in CASES])
+@pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_each_bug_is_cut_down_to_a_file_that_replays_it(case: Case, monkeypatch: Patch):
     fleet = case._asdict().get("fleet", "{boxes: 2}")
     story = padded(scenario(case.steps, case.checker, fleet=fleet))
