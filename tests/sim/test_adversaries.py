@@ -89,6 +89,18 @@ def test_a_replay_is_stale_to_whoever_does_not_remember_it_and_known_to_the_rest
     assert len(fleet.deliveries) == len(HONEST), "each heard it once"
 
 
+def test_who_hears_more_than_it_can_remember_replays_all_the_same():
+    """Found in the library: where much was said a liar forgot all of it before it was old."""
+    fleet = listening(Behaviour.REPLAY)
+    for second in range(70):
+        if second == 50:
+            fleet.reboot_all(HONEST[1:])
+        for _ in range(2):
+            fleet.publish(HONEST[0])
+        fleet.run(seconds=1)
+    assert fleet.refusals()["stale"] >= 30, "twenty events and more, at each who heard none"
+
+
 def test_who_signs_two_records_with_one_number_is_quarantined_and_heard_no_more():
     fleet = listening()
     assert heard(fleet, said(fleet, LIAR)) == set(HONEST)

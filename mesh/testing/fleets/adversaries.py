@@ -53,7 +53,7 @@ BACK_DATED_MS = 10_000
 REPLAYED_NS = 60 * SECOND
 """How old what is replayed is: long stale, and whoever started since has never heard it."""
 REPLAYS_MAX = 64
-"""Events remembered for a replay."""
+"""Events remembered for a replay, the first that are heard: the last would never get old."""
 FLOOD_EVENTS = 250
 """Events of a flood each second; an author may publish 50, and 200 in advance."""
 INCARNATION = 1 << 16
@@ -106,7 +106,7 @@ class Adversary:
         self._node = node
         self._boot = rng.randbytes(8)
         self._number = 0
-        self._heard: deque[_Heard] = deque(maxlen=REPLAYS_MAX)
+        self._heard: deque[_Heard] = deque()
         self._has_forked = self._has_forged = False
 
     def __repr__(self) -> str:
@@ -118,7 +118,7 @@ class Adversary:
         """Keep honest events for a replay."""
         if self.behaviour is Behaviour.REPLAY and protocol == GOSSIP_PROTOCOL:
             for message in decode_rpc(body).messages:
-                if is_event_topic(message.topic):
+                if is_event_topic(message.topic) and len(self._heard) < REPLAYS_MAX:
                     self._heard.append(_Heard(now.mono_ns, message.topic, message.data))
 
     def outgoing(self, effect: fx.Send, now: Instant) -> list[fx.Send]:
