@@ -168,6 +168,33 @@ def test_the_same_seed_gives_the_same_run_and_another_another():
     assert first.trace != other.trace
 
 
+def test_what_the_faults_did_is_counted_and_without_them_nothing_is():
+    """Each count grows by what a fault does, and not by its being noted."""
+    faults = """
+        cut: {side: south/box-1}
+        run: 13s
+        heal: all
+        links: {loss: 0.2}
+        disk: {who: north/box-0, full: true}
+        disk: {who: centre, sync_ms: 5000}
+        grant: {name: north/box-8, by: north/steward}
+        put: {key: lost, value: 1}
+        run: 2s
+        power_cut: {who: centre}
+        restart: centre
+        run: 5s
+    """
+    found = play(scenario(faults, "NothingLost"))
+    counts = found.counts
+    assert not found.trouble
+    assert (counts["facts"], counts["restarts"]) == (1, 1)
+    assert 1 <= counts["unseen_s"] <= counts["seconds_cut"] + 5
+    assert min(counts["packets_lost"], counts["writes_refused"], counts["writes_lost"]) > 0
+    calm = play(scenario("run: 20s", "NothingLost")).counts
+    for count in ("facts", "restarts", "unseen_s", "packets_lost", "writes_refused", "writes_lost"):
+        assert calm[count] == 0, count
+
+
 def test_results_are_written_as_json():
     result = run_scenario(STORY)
     written = json.loads(json.dumps(to_json([result])))

@@ -26,12 +26,16 @@ class Reckoning:
         self._lives[key, life] = _counted_in(statistics)
 
     def look(self, sight: Sight) -> None:
-        """Count what was heard, and for how long something was cut or views differed."""
+        """Count what was heard, and for how long something was cut, unseen or views differed."""
         passed_ms = round((sight.now_s - self._looked_s) * 1000)
         self._looked_s = sight.now_s
-        views = {box.authority.digest for box in sight.members}
+        members = sight.members
+        views = {box.authority.digest for box in members}
+        keys = {box.key for box in members}
+        is_seen = all(keys - {box.key} <= set(box.seen) for box in members)
         self._deeds["cut_ms"] += 0 if sight.is_whole else passed_ms
         self._deeds["differed_ms"] += passed_ms if len(views) > 1 else 0
+        self._deeds["unseen_ms"] += 0 if is_seen else passed_ms
         self._deeds["deliveries"] += len(sight.deliveries)
 
     def told(self, **more: int) -> Mapping[str, int]:
@@ -39,6 +43,8 @@ class Reckoning:
         total = Counter(self._deeds)
         total["seconds_cut"] = total.pop("cut_ms", 0) // 1000
         total["views_differed_s"] = total.pop("differed_ms", 0) // 1000
+        total["unseen_s"] = total.pop("unseen_ms", 0) // 1000
+        total["restarts"] = len(self._lives) - len({key for key, _ in self._lives})
         total.update(more)
         for counted in self._lives.values():
             total.update(counted)

@@ -7,7 +7,7 @@ really happened.
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
@@ -22,7 +22,7 @@ from mesh.testing.scenarios.rollout_deeds import RolloutDeeds, ScenarioError
 from mesh.testing.simulator.disk import Backup
 from mesh.units import SECOND
 
-__all__ = ["PEACEFUL", "Deeds", "ScenarioError", "select"]
+__all__ = ["PEACEFUL", "Deeds", "ScenarioError", "judge_trust", "select"]
 
 PEACEFUL = frozenset(
     {"publish", "put", "grant", "revoke", "pin", "backup", "release", "apply", "pause", "resume"}
@@ -48,6 +48,24 @@ def select(who: sc.Several, names: Collection[str]) -> list[str]:
             raise ScenarioError(f"nobody is called {pattern!r:.60}: {told}")
         chosen |= dict.fromkeys(found)
     return list(chosen)
+
+
+def judge_trust(check: sc.CheckTrust, trusted_by: Mapping[str, bool]) -> None:
+    """Refuse views that are not as they are expected to be.
+
+    Args:
+        check: what is expected.
+        trusted_by: who is asked, and whether a current key holds the name in that view.
+
+    Raises:
+        ScenarioError: in some of these views it is otherwise.
+    """
+    wrong = [who for who, is_trusted in trusted_by.items() if is_trusted != check.current]
+    if wrong:
+        told = "nobody current" if check.current else "somebody current"
+        raise ScenarioError(
+            f"{check.name} is held by {told} in the views of {', '.join(wrong[:6])}"
+        )
 
 
 class Deeds(RolloutDeeds):
@@ -250,12 +268,7 @@ class Deeds(RolloutDeeds):
             told = f"nobody was ever called {check.name!r:.60}"
             raise ScenarioError(f"{told}: {nearest(check.name, known)}")
         up = {name: box for name, box in self.choose(check.who).items() if box.node.mind}
-        wrong = [name for name, box in up.items() if box.trusts(check.name) != check.current]
-        if wrong:
-            told = "nobody current" if check.current else "somebody current"
-            raise ScenarioError(
-                f"{check.name} is held by {told} in the views of {', '.join(wrong[:6])}"
-            )
+        judge_trust(check, {name: box.trusts(check.name) for name, box in up.items()})
         self.counts["checks"] += 1
 
     def _put(self, put: sc.Put) -> None:

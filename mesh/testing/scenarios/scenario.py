@@ -84,7 +84,7 @@ class FleetPlan(Part, frozen=True, kw_only=True):
 
     boxes: Annotated[int, Meta(ge=1, le=BOXES_MAX)] = 8
     latency_ms: Annotated[float, Meta(ge=0, le=10_000, description="One way.")] = 5.0
-    loss: Annotated[Share, Meta(description="Of gossip frames.")] = 0.0
+    loss: Annotated[Share, Meta(description="Of packets.")] = 0.0
     listen_m: Annotated[
         float, Meta(ge=0, le=50_000, description="Around every box; 0 for nobody.")
     ] = 600.0
@@ -99,11 +99,17 @@ class Expect(Part, frozen=True, kw_only=True):
 
     seconds_cut: Count | None = None
     crashes: Count | None = None
+    restarts: Count | None = None
+    facts: Count | None = None
     published: Count | None = None
     deliveries: Count | None = None
     requests: Count | None = None
     entries_exchanged: Count | None = None
     views_differed_s: Count | None = None
+    unseen_s: Count | None = None
+    packets_lost: Count | None = None
+    writes_refused: Count | None = None
+    writes_lost: Count | None = None
     stages_opened: Count | None = None
     swaps: Count | None = None
     went_back: Count | None = None

@@ -171,8 +171,15 @@ class SimulatedWorld:
     def told(self) -> tuple[Mapping[str, int], str]:
         """Return what was counted, and the trace."""
         simulation = self.fleet.simulation
-        caught = sum(simulation.exchanges.penalties.values())
-        told = self._reckoning.told(poison_caught=caught, frames=simulation.frames)
+        disks = [node.disk for node in simulation.nodes.values()]
+        told = self._reckoning.told(
+            facts=len(self.deeds.facts),
+            frames=simulation.frames,
+            packets_lost=simulation.network.lost,
+            poison_caught=sum(simulation.exchanges.penalties.values()),
+            writes_refused=sum(disk.refused for disk in disks),
+            writes_lost=sum(disk.lost for disk in disks),
+        )
         return told, self.fleet.trace
 
     # ------------------------------------------------------------------------- the boxes' apps

@@ -38,11 +38,14 @@ class SimulatedDisk:
     Attributes:
         is_full: whether nothing more can be written.
         sync_ms: how long it takes to make something durable.
+        refused: batches for which there was no room so far.
+        lost: batches that were taken and not synced when their box died, so far.
     """
 
     def __init__(self) -> None:
         self.is_full = False
         self.sync_ms = SYNC_MS
+        self.refused = self.lost = 0
         self._unsynced: deque[Batch] = deque()
         self._synced_ns = 0
         self._entries: dict[bytes, Entry] = {}
@@ -101,6 +104,7 @@ class SimulatedDisk:
 
     def forget_unsynced(self) -> None:
         """Forget what was taken and not synced: whoever waited for it is gone."""
+        self.lost += len(self._unsynced)
         self._unsynced.clear()
         self._synced_ns = 0
 
@@ -130,6 +134,7 @@ class SimulatedDisk:
             StoreFaultError: the disk is full, or an own entry follows one that is not durable.
         """
         if self.is_full:
+            self.refused += 1
             raise StoreFaultError(StoreFault.FULL, "the simulated disk is full: empty it first")
         entries, own = dict(self._entries), dict(self._own)
         for entry in batch.entries:

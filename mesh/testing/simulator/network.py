@@ -142,10 +142,14 @@ class Network:
     Args:
         rng: where every random number comes from.
         model: how links behave unless `shape` says otherwise.
+
+    Attributes:
+        lost: packets that were lost on the way so far; all but the last of a link were sent again.
     """
 
     def __init__(self, rng: "Random", model: LinkModel) -> None:
         self.model = model
+        self.lost = 0
         self._rng = rng
         self._cuts: dict[str, _Cut] = {}
         self._shapes: list[tuple[frozenset[bytes], frozenset[bytes], LinkModel]] = []
@@ -276,6 +280,7 @@ class Network:
         waited_ns, timeout_ns = 0, RETRANSMIT_NS
         chance = 1 - (1 - model.loss) ** packets
         while self._rng.random() < chance:
+            self.lost += 1
             waited_ns += timeout_ns
             timeout_ns *= 2
             if waited_ns >= NOTICED_NS:

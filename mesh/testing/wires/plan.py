@@ -30,7 +30,7 @@ BOXES_MAX = 40
 """Most boxes on wires, each a process of about 40 MB of its own."""
 LENGTH_S_MAX = 3600.0
 """Longest scenario on wires, settling apart, seconds."""
-TIMED = ("seconds_cut", "views_differed_s")
+TIMED = ("seconds_cut", "unseen_s", "views_differed_s")
 """What is expected in seconds."""
 REFUSED = {
     "clock": "all processes of a machine read its one wall clock",

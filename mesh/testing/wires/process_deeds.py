@@ -20,7 +20,7 @@ from mesh.testing.fleets.sides import check_cut
 from mesh.testing.fleets.sight import Fact, Spoken
 from mesh.testing.fleets.town import FleetError, held_by, replaced
 from mesh.testing.scenarios import steps as sc
-from mesh.testing.scenarios.deeds import PEACEFUL, ScenarioError, select
+from mesh.testing.scenarios.deeds import PEACEFUL, ScenarioError, judge_trust, select
 from mesh.testing.simulator.network import NetworkModelError, changed
 from mesh.testing.wires.box_process import Grant, Order, Publish, Put, Revoke, Said, Wrote
 from mesh.testing.wires.process_fleet import ProcessFleet
@@ -240,6 +240,19 @@ class ProcessDeeds:
 
     def _ask(self, name: str, order: Order) -> Wrote:
         return self.fleet.ask({self._one(name): order})[name]
+
+    def _check_trust(self, check: sc.CheckTrust) -> None:
+        self.fleet.look()
+        up = [name for name in self.choose(check.who) if self.fleet.boxes[name].is_up]
+        views = {name: self.fleet.boxes[name].authority for name in up}
+        judge_trust(
+            check,
+            {
+                name: any(view.current(pair) for pair in view.by_name(check.name))
+                for name, view in views.items()
+            },
+        )
+        self.counts["checks"] += 1
 
     def _note(self, by: str, wrote: Wrote) -> None:
         """Take down what is durable."""

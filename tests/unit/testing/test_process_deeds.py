@@ -248,6 +248,20 @@ def test_who_cannot_or_does_not_answer_is_told_of(deeds: ProcessDeeds, fleet: To
         do(deeds, put=sc.Put(key="limit", value=30))
 
 
+def test_trust_is_asked_of_the_views_of_those_that_are_up(deeds: ProcessDeeds, fleet: Town5):
+    def view(*current: str) -> Any:
+        return SimpleNamespace(by_name=lambda name: (name,), current=current.__contains__)
+
+    for name, box in fleet.boxes.items():
+        box._authority = view("north/box-0") if name.startswith("north/") else view()
+    do(deeds, check_trust=sc.CheckTrust(name="north/box-0", current=True, who="north/*"))
+    with pytest.raises(ScenarioError, match="held by somebody current in the views of north/stew"):
+        do(deeds, check_trust=sc.CheckTrust(name="north/box-0", current=False))
+    do(deeds, crash="north/*")
+    do(deeds, check_trust=sc.CheckTrust(name="north/box-0", current=False))
+    assert deeds.counts["checks"] == 2
+
+
 def test_only_what_breaks_or_mends_disturbs_the_calm(deeds: ProcessDeeds, fleet: Town5):
     calm = deeds.disturbed_ns
     fleet.child("centre").answers = [Wrote((entry().wire,))]
