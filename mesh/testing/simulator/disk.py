@@ -2,7 +2,9 @@
 
 It keeps the promises of `crdt.store.Store`, and has the faults of real disks: it is full, it is
 slow, it loses power between a write and its sync, and somebody puts an old copy of it back. A write
-is all or nothing, as a transaction of the real store is: none is ever torn.
+is all or nothing, as a transaction of the real store is: what a power cut tears in its log is no
+part of it any more, and of what was not synced the first writes are there (`keep`), which
+`tests/unit/crdt/test_store_torn.py` shows of the real one.
 """
 
 from collections import deque
