@@ -113,6 +113,14 @@ def test_a_link_with_a_rate_sends_one_frame_after_the_other():
     assert arrival(ways, way, 1_000, 100 * MS) == 115 * MS
 
 
+def test_jitter_is_spread_over_all_that_it_may_be():
+    ways = network(LinkModel(latency_ms=5, jitter_ms=10))
+    late_ms = [(arrival(ways, Way()) - 5 * MS) / MS for _ in range(400)]
+    assert 0 <= min(late_ms) < 0.5
+    assert 9.5 < max(late_ms) <= 10
+    assert 4 < sum(late_ms) / len(late_ms) < 6
+
+
 def test_duplicates_cost_their_bytes_and_nothing_else():
     model = LinkModel(latency_ms=5, jitter_ms=0, kbit_s=800, duplication=1)
     assert arrival(network(model), Way(), 1_000) == 25 * MS

@@ -89,6 +89,14 @@ def test_packets_take_latency_and_jitter_and_stay_in_order(seed: int, late: floa
         assert at_ns <= 20 * MS + (late + jitter) * MS
 
 
+def test_jitter_of_packets_is_spread_over_all_that_it_may_be():
+    firsts = [ways(LinkModel(latency_ms=5, jitter_ms=10), seed) for seed in range(200)]
+    late_ms = [(way.due_ns(0, 1, 100, 0)[0] - 5 * MS) / MS for way in firsts]
+    assert 0 <= min(late_ms) < 1
+    assert 9 < max(late_ms) <= 10
+    assert 4 < sum(late_ms) / len(late_ms) < 6
+
+
 def test_a_rate_sends_one_packet_after_the_other_and_drops_what_finds_no_room():
     way = ways(LinkModel(latency_ms=0, jitter_ms=0, kbit_s=8))
     assert way.due_ns(0, 1, 1000, 0) == (SECOND,)
