@@ -20,6 +20,8 @@ TRUST = "tests/unit/coordination/test_trust.py"
 ROUTER = "tests/unit/gossip/test_router.py"
 CONTROL = "tests/unit/gossip/test_control.py"
 DELIVERY = "tests/laws/test_gossip_delivery.py"
+MIND_EVENTS = "tests/unit/mind/test_events.py"
+OUTLETS = "tests/unit/node/test_outlets.py"
 HEEDING = "tests/unit/mind/test_heeding.py"
 FACTS = "tests/unit/mind/test_facts.py"
 SYNCING, SESSIONS_CASES = "mesh/mind/syncing.py", "tests/unit/mind/test_syncing.py"
@@ -29,6 +31,8 @@ OWN_FEED = "crdt/own.py"
 ADMIT = "mesh/choreography/admission.py"
 WINDOW = "mesh/choreography/replay.py"
 RELAY = "mesh/gossip/relay.py"
+LAZY = "mesh/gossip/control.py"
+GOSSIP_ROUTER = "mesh/gossip/router.py"
 
 AUTHORS = (
     Mutant(
@@ -261,7 +265,7 @@ EVENTS = (
         (
             Change(
                 ADMIT,
-                "        if not verify_event(event):\n"
+                "        if not self._verify(event):\n"
                 "            return _refused(Reason.BAD_SIGNATURE, event)\n"
                 "        reason, detail = self._after_signature(event, now)\n"
                 "        if reason is not None:\n"
@@ -269,7 +273,7 @@ EVENTS = (
                 "        reason, detail = self._after_signature(event, now)\n"
                 "        if reason is not None:\n"
                 "            return _refused(reason, event, event.author, detail)\n"
-                "        if not verify_event(event):\n"
+                "        if not self._verify(event):\n"
                 "            return _refused(Reason.BAD_SIGNATURE, event)\n",
             ),
         ),
@@ -281,8 +285,8 @@ EVENTS = (
         (
             Change(
                 ADMIT,
-                "        if not verify_event(event):\n",
-                "        if not verify_event(event):\n            self._consume(event, now)\n",
+                "        if not self._verify(event):\n",
+                "        if not self._verify(event):\n            self._consume(event, now)\n",
             ),
         ),
         (ADMISSION, ADMISSION_LAWS),
@@ -290,7 +294,7 @@ EVENTS = (
     Mutant(
         "no signature",
         "an event is accepted without its signature",
-        (Change(ADMIT, "if not verify_event(event):", "if not event.signature:"),),
+        (Change(ADMIT, "if not self._verify(event):", "if not event.signature:"),),
         (ADMISSION, ADMISSION_LAWS),
     ),
     Mutant(
@@ -489,6 +493,55 @@ GOSSIP = (
         "a peer may send bad messages for ever",
         (Change(RELAY, "        state.score.invalid(topic, now_ns)\n", ""),),
         (ROUTER, CONTROL),
+    ),
+    Mutant(
+        "everything is said again",
+        "an id is advertised at every heartbeat to whoever was sent it or told of it",
+        (Change(LAZY, "(message.holders | message.sent) & bit", "message.holders & bit"),),
+        (CONTROL, DELIVERY),
+    ),
+    Mutant(
+        "a full queue is never doubted",
+        "what a queue dropped counts as sent for ever",
+        (Change(GOSSIP_ROUTER, "self._exchange.cache.doubt(state.bit)\n", "pass\n"),),
+        (CONTROL, DELIVERY),
+    ),
+    Mutant(
+        "a new peer inherits what was sent",
+        "who announces a topic counts as having what was sent before, to it or on its bit",
+        (Change(GOSSIP_ROUTER, "self._exchange.cache.doubt(state.bit, topic)", "pass"),),
+        (CONTROL,),
+    ),
+    Mutant(
+        "nobody watches those who were told",
+        "an author that dies in the middle of its flood takes the event with it",
+        (Change(RELAY, "for state in behind[1:]:", "for state in behind:"),),
+        (CONTROL, DELIVERY),
+    ),
+    Mutant(
+        "a silent router sets no timer",
+        "a frame that the router has nothing to say to never wakes it",
+        (
+            Change(
+                "mesh/mind/mind.py",
+                "        return beat_ns is not None and (self._timer_ns is None"
+                " or beat_ns < self._timer_ns)\n",
+                "        return False\n",
+            ),
+        ),
+        (MIND_EVENTS,),
+    ),
+    Mutant(
+        "a full queue keeps quiet",
+        "the mind is not told that a frame to a peer found no room",
+        (
+            Change(
+                "mesh/node/outlets.py",
+                "            self._lost(peer, protocol)\n",
+                "            pass\n",
+            ),
+        ),
+        (OUTLETS,),
     ),
 )
 

@@ -29,6 +29,7 @@ from mesh.choreography.event import (
     EVENT_SIZE_MAX,
     InvalidEventError,
     SealedEvent,
+    Verify,
     parse_event,
     verify_event,
 )
@@ -153,6 +154,7 @@ class Admission:
         trust: who may say what.
         started: when this process started.
         limits: the bounds.
+        verify: checks a signature.
     """
 
     def __init__(
@@ -163,10 +165,12 @@ class Admission:
         *,
         started: Instant,
         limits: AdmissionLimits | None = None,
+        verify: Verify = verify_event,
     ) -> None:
         limits = limits or AdmissionLimits()
         self._ns = ns
         self._trust = trust
+        self._verify = verify
         self._started = started
         self._limits = limits
         self._district_depth = constants.district_depth
@@ -216,7 +220,7 @@ class Admission:
         reason, detail = self._before_signature(event, topic, link_peer, now)
         if reason is not None:
             return _refused(reason, event, detail=detail)
-        if not verify_event(event):
+        if not self._verify(event):
             return _refused(Reason.BAD_SIGNATURE, event)
         reason, detail = self._after_signature(event, now)
         if reason is not None:

@@ -19,7 +19,7 @@ because it is the newer peer's right to send it and not a fault. See docs/archit
 """
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -40,6 +40,7 @@ __all__ = [
     "EventError",
     "InvalidEventError",
     "SealedEvent",
+    "Verify",
     "parse_event",
     "seal_event",
     "to_cloudevent",
@@ -190,6 +191,10 @@ def parse_event(wire: bytes) -> SealedEvent:
 def verify_event(event: SealedEvent) -> bool:
     """Whether the signature is the author's. About 60 µs."""
     return verify(event.author, EVENT, event.raw, event.signature)
+
+
+Verify = Callable[[SealedEvent], bool]
+"""`verify_event`, or what answers as it does."""
 
 
 def _parse(raw: bytes, signature: bytes) -> SealedEvent:

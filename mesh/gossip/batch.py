@@ -21,12 +21,13 @@ class ControlBatch:
         """Put items behind the others for a peer."""
         self._items.setdefault(peer, []).extend(items)
 
-    def flush(self, effects: list[Effect], rpcs_max: int | None = None) -> int:
-        """Append the RPCs, at most `rpcs_max` to each peer, and return how many they are."""
-        before = len(effects)
+    def flush(self, effects: list[Effect], rpcs_max: int | None = None) -> dict[bytes, int]:
+        """Append the RPCs, at most `rpcs_max` to each peer, and return how many each gets."""
         priority = self._priority
+        counts: dict[bytes, int] = {}
         for peer, items in self._items.items():
             frames = control_frames(items)[:rpcs_max]
             effects.extend([Send(peer, frame, priority) for frame in frames])
+            counts[peer] = len(frames)
         self._items.clear()
-        return len(effects) - before
+        return counts

@@ -5,6 +5,11 @@ to hold it, mesh peers included: by the specification they get no IHAVE, and the
 than its losses never repairs itself. Who holds what is learnt from duplicates, from IHAVE and from
 IWANT answers, one bit per peer and message.
 
+A link loses nothing in silence (see `effects.Send`), so nothing is said twice on one: a peer that
+was sent a copy, or told the id, is told no more until the link is doubted: a frame was dropped, a
+stream opened again, a topic announced again. Only a burst of more ids than one RPC holds is said at
+every heartbeat, because whoever hears it may have had to leave some out.
+
 Everything a peer can make us do here has a budget per heartbeat: RPCs looked at, ids asked,
 messages sent.
 """
@@ -178,6 +183,7 @@ class GossipExchange:
         """Say what we hold to those not known to hold it."""
         params = self._params
         batch = ControlBatch(Priority.GOSSIP)
+        told: list[tuple[PeerState, list[CachedMessage]]] = []
         for topic, window in self.cache.advertised().items():
             messages = list(window)
             if len(messages) > params.ihave_ids_max:
@@ -185,12 +191,21 @@ class GossipExchange:
             whole: list[bytes] = []
             for state in self._audience(topic, now_ns):
                 missing = _missing(messages, state.bit)
+                if not missing:
+                    continue
+                told.append((state, missing))
                 if len(missing) == len(messages):  # the same bytes for all: encoded once
-                    whole = whole or ihave_items(topic, missing)
+                    whole = whole or ihave_items(topic, [message.piece for message in missing])
                     batch.extend(state.key, whole)
-                elif missing:
-                    batch.extend(state.key, ihave_items(topic, missing))
-        self._counters.ihave_sent += batch.flush(effects, params.ihave_rpcs_max)
+                else:
+                    items = ihave_items(topic, [message.piece for message in missing])
+                    batch.extend(state.key, items)
+        rpcs = batch.flush(effects, params.ihave_rpcs_max)
+        self._counters.ihave_sent += sum(rpcs.values())
+        for state, missing in told:
+            if rpcs[state.key] == 1:
+                for message in missing:
+                    message.sent |= state.bit
 
     def _audience(self, topic: str, now_ns: int) -> list[PeerState]:
         """Return the subscribers that gossip about a topic goes to."""
@@ -209,6 +224,6 @@ class GossipExchange:
         return [state for state in candidates if not state.is_below(threshold, now_ns)]
 
 
-def _missing(messages: list[CachedMessage], bit: int) -> list[bytes]:
-    """Return the encoded ids that the peer with this bit is not known to hold."""
-    return [message.piece for message in messages if not message.holders & bit]
+def _missing(messages: list[CachedMessage], bit: int) -> list[CachedMessage]:
+    """Return what the peer with this bit is neither known to hold nor on the way to."""
+    return [message for message in messages if not (message.holders | message.sent) & bit]

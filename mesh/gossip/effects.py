@@ -23,7 +23,7 @@ class Priority(IntEnum):
     FACT = 2
     """Repaired by anti-entropy when lost."""
     GOSSIP = 3
-    """IHAVE, IWANT, IDONTWANT: said again at the next heartbeat."""
+    """IHAVE, IWANT, IDONTWANT: said again when one was dropped."""
 
 
 class Verdict(Enum):
@@ -74,6 +74,9 @@ class Offence(StrEnum):
 
 class Send(NamedTuple):
     """Write one length-delimited RPC to a peer's outbound stream.
+
+    What is sent arrives, whole and in order, until `peer_removed`. Whoever cannot keep that calls
+    `Router.lost` (a queue was full) or `Router.hello` (the stream was opened again).
 
     Attributes:
         peer: public key of the peer, 32 bytes.

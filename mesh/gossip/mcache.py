@@ -4,8 +4,9 @@
 heartbeats, indexed by id, and says per topic which of them are still advertised. Both are bounded
 in number or bytes, drop the oldest first, and pay for expiry a little at each insertion.
 
-A cached message also knows which peers are known to hold it: one bit per peer, because a set of
-peers for each message of a burst would cost more memory than the messages.
+A cached message also knows which peers are known to hold it, and which will hear of it without
+another word of ours: one bit per peer, because a set of peers for each message of a burst would
+cost more memory than the messages.
 """
 
 from collections import deque
@@ -59,6 +60,8 @@ class CachedMessage:
         priority: queue class of its topic.
         author: verified author, 32 bytes, who never gets it back; None where unknown.
         holders: bit n = the peer with that bit is known to hold it.
+        sent: bit n = a copy or the id is on its way to the peer with that bit, over a link that
+            loses nothing in silence.
         beat: heartbeat number at which it came.
         served: peer → times sent on its IWANT; None until the first.
     """
@@ -71,6 +74,7 @@ class CachedMessage:
         "id",
         "piece",
         "priority",
+        "sent",
         "served",
         "topic",
     )
@@ -92,6 +96,7 @@ class CachedMessage:
         self.priority = priority
         self.author = author
         self.holders = holders
+        self.sent = 0
         self.beat = 0
         self.served: dict[bytes, int] | None = None
 
@@ -167,6 +172,13 @@ class MessageCache:
         """A peer has left; its bit will be given to another."""
         for message in self._order:
             message.holders &= ~bit
+
+    def doubt(self, bit: int, topic: str | None = None) -> None:
+        """What was sent to a peer, in one topic or in all, may never have reached it."""
+        windows = self._windows.values() if topic is None else (self._windows.get(topic, ()),)
+        for window in windows:
+            for message in window:
+                message.sent &= ~bit
 
     def _drop_oldest(self) -> None:
         message = self._order.popleft()

@@ -74,8 +74,9 @@ class Params:
         ParamsError: the values contradict each other.
     """
 
-    degree: int = 6
-    """D: peers a mesh is filled up to, from any number below."""
+    degree: int = 5
+    """D: peers a mesh is filled up to, from any number below. It stands a little above, because
+    nobody is cut below D_hi; at 5 a copy in seven is spared against 6, and none comes later."""
     degree_low: int = 4
     """D_lo: below it a mesh is short of outbound quota checks (v1.1)."""
     degree_high: int = 12

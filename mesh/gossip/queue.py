@@ -2,10 +2,11 @@
 
 A pure container; the shell that owns the stream pushes what the router wants sent and drains it,
 many frames into one write. A stalled peer fills its own queue and delays nobody. When it is full
-the frame of least worth goes, the oldest of the lowest class, and is counted: gossip is said
-again, facts are repaired by anti-entropy, an event that waited is an event too late. Control
-frames are never dropped for others; when even they do not fit, `push` says so and the shell hangs
-up, because a hello on a fresh stream is the only honest repair.
+the frame of least worth goes, the oldest of the lowest class, and is counted, and the router is
+told that frames were lost: it advertises again. Facts are repaired by anti-entropy too; an event
+that waited is an event too late. Control frames are never dropped for others; when even they do
+not fit, `push` says so and the shell hangs up, because a hello on a fresh stream is the only honest
+repair.
 """
 
 from collections import deque

@@ -6,7 +6,8 @@ leave the id unseen, or a copy that came too early would censor the one that com
 
 An own event is flooded to every subscriber, one hop, and names whom it was told. A receiver does
 not forward it to those, provided that whoever sent it is its verified author: anybody else could
-cut others off. `cover` (see `control`) repairs what a flood missed.
+cut others off. An author may die in the middle of its flood, so each of those it told watches one
+other: the next in the list that is a neighbour still hears the id from it (see `control`).
 """
 
 from collections.abc import Callable
@@ -57,6 +58,7 @@ class Relay:
         "_policy",
         "_priority_of",
         "_table",
+        "_tag",
         "_validate",
     )
 
@@ -64,6 +66,7 @@ class Relay:
         self,
         *,
         params: Params,
+        tag: bytes,
         validate: Validate,
         policy: SignaturePolicy,
         priority_of: Callable[[str], Priority],
@@ -74,6 +77,7 @@ class Relay:
         counters: Counters,
     ) -> None:
         self._params = params
+        self._tag = tag
         self._validate = validate
         self._policy = policy
         self._priority_of = priority_of
@@ -102,7 +106,8 @@ class Relay:
         frame = message_frame(encoded)
         priority = Priority.EVENT if flood else self._priority_of(topic)
         piece = id_piece(message_id)
-        exchange.cache.put(CachedMessage(message_id, topic, frame, piece, priority, None, 0))
+        cached = CachedMessage(message_id, topic, frame, piece, priority, None, 0)
+        exchange.cache.put(cached)
         subscribers = self._table.subscribers.get(topic)
         if not subscribers:
             return []
@@ -113,6 +118,8 @@ class Relay:
             states = [s for s in subscribers.values() if not s.is_below(threshold, now_ns)]
             if params.told and len(states) > 1:
                 frame = message_frame(encoded, b"".join([state.tag for state in states]))
+        for state in states:
+            cached.sent |= state.bit
         return [Send(state.key, frame, priority) for state in states]
 
     def _mesh_or_fanout(
@@ -217,10 +224,11 @@ class Relay:
         """Send a message to the mesh peers that neither have it, nor were told it, nor declined."""
         counters, holders, message_id = self._counters, cached.holders, cached.id
         frame, priority = cached.frame, cached.priority
-        tags: set[bytes] | tuple[()] = ()
+        tags: list[bytes] = []
         if told:
-            tags = {told[n : n + TOLD_TAG_SIZE] for n in range(0, len(told), TOLD_TAG_SIZE)}
-        before = len(effects)
+            tags = [told[n : n + TOLD_TAG_SIZE] for n in range(0, len(told), TOLD_TAG_SIZE)]
+            self._watch(cached, tags)
+        before, sent = len(effects), 0
         for key, other in mesh.peers.items():
             if holders & other.bit:  # the sender, the author, whoever advertised it
                 continue
@@ -230,7 +238,23 @@ class Relay:
                 counters.declined += 1
             else:
                 effects.append(Send(key, frame, priority))
+                sent |= other.bit
+        cached.sent |= sent
         counters.forwarded += len(effects) - before
+
+    def _watch(self, cached: CachedMessage, tags: list[bytes]) -> None:
+        """Leave those whom the author told to one another, but the next neighbour behind us.
+
+        Who is not in the list itself watches all of them.
+        """
+        if self._tag not in tags:
+            return
+        subscribers = self._table.subscribers.get(cached.topic, {})
+        named = {state.tag: state for state in subscribers.values()}
+        place = tags.index(self._tag)
+        behind = [named[tag] for tag in (*tags[place + 1 :], *tags[:place]) if tag in named]
+        for state in behind[1:]:
+            cached.sent |= state.bit
 
     def _decline(self, cached: CachedMessage, mesh: TopicMesh, effects: list[Effect]) -> None:
         """Tell the other mesh peers that their copy of a large message is not needed (v1.2)."""

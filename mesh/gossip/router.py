@@ -64,6 +64,8 @@ class Router:
         params: numbers.
         strict_sign: sign and demand signatures, for foreign meshes; None for StrictNoSign.
         priority_of: queue class of a topic's messages. Flooded messages are always events.
+        tag: our own name in `told`, as peers were given it; b"" for none: then a flood is covered
+            like any other message.
     """
 
     __slots__ = (
@@ -90,6 +92,7 @@ class Router:
         params: Params | None = None,
         strict_sign: StrictSign | None = None,
         priority_of: Callable[[str], Priority] = always_fact,
+        tag: bytes = b"",
     ) -> None:
         params = params or Params()
         self._params = params
@@ -109,6 +112,7 @@ class Router:
         self._fanout = Fanout(rng=rng, params=params)
         self._relay = Relay(
             params=params,
+            tag=tag,
             validate=validate,
             policy=SignaturePolicy(strict_sign),
             priority_of=priority_of,
@@ -168,11 +172,22 @@ class Router:
 
         Also to be sent again on every new inbound stream of a known peer: other implementations
         forget subscriptions together with their own stream. The whole subscription list, ≤ 100
-        topics a frame, then a GRAFT for every mesh that we believe the peer to be in.
+        topics a frame, then a GRAFT for every mesh that we believe the peer to be in. What an
+        earlier stream held may be lost, so everything recent is advertised to the peer again.
         """
+        self.lost(peer)
         frames = subscription_frames(self._meshes.joined, subscribe=True)
         grafts = [graft_item(m.name) for m in self._meshes.joined.values() if peer in m.peers]
         return frames + control_frames(grafts)
+
+    def lost(self, peer: bytes) -> None:
+        """Frames to a connected peer were dropped: whatever was sent to it may not be there.
+
+        The one way in which a link may lose something; what is recent is advertised again.
+        """
+        state = self._peers.get(peer)
+        if state is not None:
+            self._exchange.cache.doubt(state.bit)
 
     def join(self, topic: str, now_ns: int) -> list[Effect]:
         """Subscribe to a topic; joined already is fine.
@@ -259,7 +274,9 @@ class Router:
         if not subscribe:
             self._meshes.drop(state, [topic])
             self._table.unsubscribe(state, topic)
-        elif self._table.subscribe(state, topic):
+            return
+        self._exchange.cache.doubt(state.bit, topic)  # it knows nothing of what came before
+        if self._table.subscribe(state, topic):
             self._meshes.subscribed(state, topic)
 
     def _control(

@@ -10,6 +10,7 @@ from crdt.restore import restore, resume_feed
 from crdt.store_records import Loaded
 from identity.genesis import Genesis
 from identity.keys import SecretKey
+from mesh.choreography.event import Verify, verify_event
 from mesh.mind.config import MindConfig
 from mesh.mind.mind import Mind
 from mesh.orchestration.tables import ROLLOUT_KEY_RULES, ROLLOUT_KINDS
@@ -41,6 +42,7 @@ def assemble(
     rng: "Random",
     now: Instant,
     wake: Callable[[Genesis, Loaded], Replica] = wake_replica,
+    verify: Verify = verify_event,
 ) -> Mind:
     """Return the mind of a node that starts.
 
@@ -53,6 +55,7 @@ def assemble(
         rng: source of every random choice; 32 bits of it become part of the boot id.
         now: when it starts.
         wake: makes the replica; a simulator has many that wake from the same facts.
+        verify: checks the signature of an event; a simulator has many that hear the same ones.
     """
     replica = wake(genesis, loaded)
     feeds = {
@@ -69,4 +72,5 @@ def assemble(
         boot=boot_id,
         rng=rng,
         now=now,
+        verify=verify,
     )

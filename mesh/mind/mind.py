@@ -19,7 +19,7 @@ from crdt.own import OwnFeed
 from crdt.replica import Replica
 from identity.genesis import RootStatement, RootVerdict
 from identity.keys import SecretKey
-from mesh.choreography.event import InvalidEventError, SealedEvent
+from mesh.choreography.event import InvalidEventError, SealedEvent, Verify, verify_event
 from mesh.coordination.clock import ClockConsensus
 from mesh.coordination.hello import HELLO_PROTOCOL
 from mesh.coordination.trust import PeerClass, Trust
@@ -28,7 +28,7 @@ from mesh.gossip.effects import Judgement, Priority
 from mesh.gossip.router import Router
 from mesh.mind.conducting import Conducting
 from mesh.mind.config import MindConfig
-from mesh.mind.cores import GOSSIP_PROTOCOL, Cores
+from mesh.mind.cores import GOSSIP_PROTOCOL, Cores, tag_of
 from mesh.mind.duties import Duties
 from mesh.mind.effects import (
     Changed,
@@ -77,6 +77,7 @@ class Mind(Readable):
         boot: this start: u32 counter ‖ 32 random bits, 8 bytes.
         rng: source of every random choice.
         now: when it starts.
+        verify: checks the signature of an event.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Mind(Readable):
         boot: bytes,
         rng: "Random",
         now: Instant,
+        verify: Verify = verify_event,
     ) -> None:
         genesis = replica.chain.genesis
         trust, views = Trust(replica, Candidates), Views(replica)
@@ -105,7 +107,12 @@ class Mind(Readable):
             hearing=Hearing(replica, self._gap),
             writing=Writing(feeds, self._persist_own, lambda: rng.getrandbits(16)),
             syncing=Syncing(replica, self._send_sync, rng.random, self._compared),
-            router=Router(rng=rng, validate=self._judge, priority_of=priority_of),
+            router=Router(
+                rng=rng,
+                validate=self._judge,
+                priority_of=priority_of,
+                tag=tag_of(secret.public),
+            ),
             speaking=Speaking(
                 genesis=genesis,
                 trust=trust,
@@ -115,6 +122,7 @@ class Mind(Readable):
                 mode=config.mode,
                 places=lambda: views.places,
                 started=now,
+                verify=verify,
             ),
             now=now,
         )
@@ -125,6 +133,7 @@ class Mind(Readable):
         self._heeding = Heeding(self._cores)
         self._duties = Duties(self._cores, self._meeting, self._keeping, self._conducting)
         self._timer_ns: int | None = None
+        self._has_judged = False
 
     def __repr__(self) -> str:
         return f"<Mind {self.config.name or '(not enrolled)'} {self.public.hex()[:8]}>"
@@ -173,6 +182,11 @@ class Mind(Readable):
             self._meeting.hello_again(link)
         return self._settle()
 
+    def dropped(self, peer: bytes, protocol: str) -> None:
+        """Frames to a peer found no room and are gone; nothing is to be done at once."""
+        if protocol == GOSSIP_PROTOCOL:
+            self._cores.router.lost(peer)
+
     def receive(self, peer: bytes, protocol: str, body: bytes, now: Instant) -> list[Effect]:
         """Take one frame, its length cut off. Never raises for what a peer sends."""
         self._at(now)
@@ -182,7 +196,8 @@ class Mind(Readable):
             return []
         cores.heard_ns[peer] = now.mono_ns
         if protocol == GOSSIP_PROTOCOL:
-            cores.route(cores.router.receive(body, peer, now.mono_ns))
+            if not self._gossip(peer, body, now.mono_ns):
+                return []
         elif protocol == SYNC_PROTOCOL:
             try:
                 cores.syncing.receive(peer, body, now.mono_ns)
@@ -191,6 +206,20 @@ class Mind(Readable):
         else:
             self._meeting.hear(link, body)
         return self._settle()
+
+    def _gossip(self, peer: bytes, body: bytes, now_ns: int) -> bool:
+        """Let the router take a frame; says whether there is anything to settle.
+
+        Most frames are copies of what is known: they touch the router alone, and want nothing.
+        """
+        router = self._cores.router
+        self._has_judged = False
+        effects = router.receive(body, peer, now_ns)
+        if effects or self._has_judged:
+            self._cores.route(effects)
+            return True
+        beat_ns = router.next_heartbeat_ns(now_ns)
+        return beat_ns is not None and (self._timer_ns is None or beat_ns < self._timer_ns)
 
     def tick(self, now: Instant) -> list[Effect]:
         """Do what is due."""
@@ -297,6 +326,7 @@ class Mind(Readable):
 
     def _judge(self, topic: str, data: bytes, peer: bytes) -> Judgement:
         cores = self._cores
+        self._has_judged = True
         hears = cores.speaking.judge if is_event_topic(topic) else cores.hearing.judge
         judgement = hears(topic, data, peer, cores.now)
         if judgement.author is not None:

@@ -12,7 +12,7 @@ from identity.genesis import Genesis
 from identity.keys import SecretKey
 from mesh.choreography.admission import Admission, AdmissionStatistics
 from mesh.choreography.cells import CellError, cell_centre, cells_covering
-from mesh.choreography.event import InvalidEventError, SealedEvent, seal_event
+from mesh.choreography.event import InvalidEventError, SealedEvent, Verify, seal_event, verify_event
 from mesh.choreography.places import Places
 from mesh.choreography.reactions import (
     Delivery,
@@ -85,6 +85,7 @@ class Speaking:
         mode: whether requests are made or only observed.
         places: returns the places graph of the current view.
         started: when we started.
+        verify: checks the signature of an event.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Speaking:
         mode: Mode,
         places: Callable[[], Places],
         started: Instant,
+        verify: Verify = verify_event,
     ) -> None:
         self._genesis = genesis
         self._secret = secret
@@ -105,7 +107,7 @@ class Speaking:
         self._boot = boot
         self._number = 0
         self._places = places
-        self._admission = Admission(genesis.ns, genesis, trust, started=started)
+        self._admission = Admission(genesis.ns, genesis, trust, started=started, verify=verify)
         self._reactions = Reactions(self._locate, mode=mode)
         self._woken: dict[int, None] = {}
         self._asked: tuple[tuple[Interest, ...], tuple[str, ...]] = ((), ())

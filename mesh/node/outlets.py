@@ -45,6 +45,7 @@ class Outlets:
         opened: called with (peer, protocol, times opened before) when a stream stands, before
             anything is written: what the mind says first goes first.
         failed: called with a peer whose stream cannot be kept open.
+        lost: called with (peer, protocol) when frames found no room.
     """
 
     def __init__(
@@ -53,11 +54,13 @@ class Outlets:
         nursery: trio.Nursery,
         opened: Callable[[bytes, str, int], None],
         failed: Callable[[bytes], None],
+        lost: Callable[[bytes, str], None],
     ) -> None:
         self._network = network
         self._nursery = nursery
         self._opened = opened
         self._failed = failed
+        self._lost = lost
         self._outlets: dict[tuple[bytes, str], _Outlet] = {}
         self._dropped = 0
 
@@ -73,7 +76,10 @@ class Outlets:
         stream = outlet.stream
         if stream is not None and not outlet.queue and stream.send_nowait(data):
             return
+        before = outlet.queue.dropped_bytes
         outlet.queue.push(data, priority)
+        if outlet.queue.dropped_bytes != before:
+            self._lost(peer, protocol)
         outlet.wake.set()
 
     def open(self, peer: bytes, protocol: str) -> "_Outlet":

@@ -134,7 +134,9 @@ class Shell:
         """Run on a network whose handlers are ours, in a nursery, until cancelled."""
         self.network = network
         self._nursery = nursery
-        self._outlets = Outlets(network, nursery, self._outlet_opened, self._outlet_failed)
+        self._outlets = Outlets(
+            network, nursery, self._outlet_opened, self._outlet_failed, self.mind.dropped
+        )
         self._dialer = Dialer(network, self._book, self._plan)
         for task in (self._storing.run, self._dialer.run, self._watch_peers):
             nursery.start_soon(task)

@@ -114,3 +114,54 @@ def test_honest_peers_are_not_graylisted_on_a_lossy_network() -> None:
     ]
     assert min(scores) > -10
     assert all(router.statistics().counters.graylisted == 0 for router in network.routers)
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 10_000), flood=st.booleans(), deaths=st.integers(1, 4))
+def test_what_was_under_way_when_links_died_arrives_when_they_are_made_again(
+    seed: int, flood: bool, deaths: int
+) -> None:
+    network = build(12, 4.0, seed)
+    links = network.rng.sample(random_graph(12, 4.0, seed), deaths)
+    network.cut.update(links)
+    author = links[0][0]
+    published = {network.publish(author, TOPIC, b"said", flood=flood): network.now_ns}
+    network.run(0.5)
+    network.cut.clear()
+    for a, b in links:
+        network.unlink(a, b)
+        network.link(a, b)
+    network.run(3)
+    assert receivers_within(network, published, 3.0) == 11
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 10_000), reached=st.sets(st.integers(1, 7), min_size=1))
+def test_a_flood_that_its_author_did_not_live_to_finish_reaches_all(
+    seed: int, reached: set[int]
+) -> None:
+    """All were named as told, and are left to one another: each watches the next."""
+    network = Network(8, seed=seed)
+    for a in range(8):
+        network.join(a, TOPIC)
+        for b in range(a):
+            network.link(a, b)
+    network.run(5)
+    network.cut.update((0, other) for other in range(1, 8) if other not in reached)
+    published = {network.publish(0, TOPIC, b"last words", flood=True): network.now_ns}
+    network.run(0.02)
+    for other in range(1, 8):
+        network.unlink(0, other)
+    network.run(3)
+    assert receivers_within(network, published, 3.0) == 7
+
+
+@settings(max_examples=10)
+@given(seed=st.integers(0, 10_000))
+def test_over_links_that_lose_nothing_an_id_is_said_once(seed: int) -> None:
+    network = build(16, 6.0, seed)
+    publish_some(network, 6, flood=True)
+    counters = [router.statistics().counters for router in network.routers]
+    said = sum(each.ihave_sent for each in counters)
+    assert said <= 6 * sum(router.statistics().peers for router in network.routers) / 2
+    assert sum(each.iwant_sent for each in counters) == 0

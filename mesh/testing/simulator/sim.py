@@ -102,6 +102,7 @@ class Simulation:
             rng=self.random(f"{node.name}/{node.life}"),
             now=now,
             wake=self._awakening.wake,
+            verify=self._awakening.verify,
         )
         self.exchanges.booted(node, partial(self.workbench.fetched, node, node.life))
         self.perform(node, node.mind.start((node.address,), now))

@@ -48,7 +48,6 @@ class World(Protocol):
 
     def at(self, at_ns: int, action: Callable[[], None]) -> None:
         """Do something at a virtual time."""
-        ...
 
     def instant(self, node: SimulatedNode) -> Instant:
         """Return what the clocks of a box say."""
@@ -56,7 +55,6 @@ class World(Protocol):
 
     def perform(self, node: SimulatedNode, effects: list[fx.Effect]) -> None:
         """Do what a mind asks for."""
-        ...
 
 
 class Streams:
@@ -269,7 +267,7 @@ class Streams:
             return
         other, size = self._nodes[effect.peer], len(effect.data)
         if not network.fits(wire, node.public, effect.peer, size, self._world.now_ns):
-            self.dropped += 1
+            self._drop(node, effect.peer, effect.protocol)
             return
         due_ns = network.arrival_ns(wire, node.public, effect.peer, size, self._world.now_ns)
         if due_ns is None:
@@ -277,6 +275,12 @@ class Streams:
             return
         wire.queue.append(Carried(due_ns, effect.protocol, effect.data))
         self._world.at(due_ns, lambda: self._arrive(node, other, wire))
+
+    def _drop(self, sender: SimulatedNode, receiver: bytes, protocol: str) -> None:
+        """A frame finds no room; its sender knows, as the queue of a real box does."""
+        self.dropped += 1
+        if mind := sender.mind:
+            mind.dropped(receiver, protocol)
 
     def _lose(self, node: SimulatedNode, other: SimulatedNode, wire: Wire) -> None:
         """A frame is lost for good: nothing follows it, and both ends notice."""
@@ -327,7 +331,7 @@ class Streams:
             if node.wires.get(peer) is wire:
                 self._receive(node, peer, wire, protocol, body)
         elif wire.unread + len(body) > BACKLOG_BYTES_MAX:
-            self.dropped += 1
+            self._drop(self._nodes[peer], node.public, protocol)
         else:
             wire.unread += len(body)
             node.inbox.append(Unread(peer, wire, protocol, body))

@@ -52,6 +52,7 @@ class Lone:
         outbound: bool = True,
         joined: bool = True,
         seed: int = 1,
+        number: int = 0,
     ) -> None:
         self.now_ns = START_NS
         self.verdicts: dict[bytes, Judgement] = {}
@@ -62,6 +63,7 @@ class Lone:
             params=params,
             strict_sign=strict_sign,
             priority_of=lambda topic: Priority.EVENT if "/e/" in topic else Priority.FACT,
+            tag=tag_of(key_of(number)),
         )
         if joined:
             self.router.join(T, self.now_ns)
@@ -87,6 +89,11 @@ class Lone:
 
     def remove(self, number: int) -> list[Effect]:
         return self.router.peer_removed(key_of(number), self.now_ns)
+
+    def lose(self, *numbers: int) -> None:
+        """Frames to these peers found no room."""
+        for number in numbers:
+            self.router.lost(key_of(number))
 
     def hears(self, number: int, *frames: bytes) -> list[Effect]:
         """The router receives frames from a peer."""

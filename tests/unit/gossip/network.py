@@ -53,9 +53,15 @@ class Network:
         self.now_ns = 0
         self.latency_ns = 5 * MS
         self.loss = 0.0
+        """Share of frames that find no room in the queue of their sender."""
         self.cut: set[tuple[int, int]] = set()
         self.routers = [
-            Router(rng=Random(seed * 1_000_003 + n), validate=accept, params=params)
+            Router(
+                rng=Random(seed * 1_000_003 + n),
+                validate=accept,
+                params=params,
+                tag=tag_of(key_of(n)),
+            )
             for n in range(size)
         ]
         self.delivered: list[tuple[int, int, bytes]] = []
@@ -97,6 +103,8 @@ class Network:
             if isinstance(effect, Send):
                 if self.rng.random() >= self.loss:
                     self._post(me, int.from_bytes(effect.peer, "big"), effect.frame)
+                else:
+                    self.routers[me].lost(effect.peer)
             elif isinstance(effect, Deliver):
                 self.delivered.append((self.now_ns, me, effect.data))
             else:

@@ -1,5 +1,7 @@
 """IHAVE, IWANT, IDONTWANT and the heartbeats that carry them."""
 
+from collections.abc import Callable
+
 from mesh.gossip import Params, Priority, Verdict
 from mesh.gossip.messages import subscription_frames
 from mesh.units import MS, SECOND
@@ -31,20 +33,85 @@ def test_cover_advertises_to_everyone_not_known_to_hold_it() -> None:
     lone.message(1, b"data")
     lone.message(3, b"data")
     lone.ihave(4, id_of(b"data"))
+    lone.lose(*ALL)
     effects = lone.wait(1)
     assert advertised_to(effects) == [5, 6, 7, 8]
     assert controls_to(effects, 5).ihave == [(T, [id_of(b"data")])]
     assert all(send.priority is Priority.GOSSIP for send in sends(effects))
     lone.message(5, b"data")
-    assert advertised_to(lone.wait(1)) == [6, 7, 8]
-    assert advertised_to(lone.wait(1)) == [6, 7, 8]
+    for _ in range(2):
+        lone.lose(*ALL)
+        assert advertised_to(lone.wait(1)) == [6, 7, 8]
+    lone.lose(*ALL)
     assert advertised_to(lone.wait(1)) == []
+
+
+def test_whoever_was_sent_a_copy_or_told_the_id_is_told_no_more() -> None:
+    lone = Lone(12)
+    copies = recipients(lone.message(1, b"data"))
+    assert copies
+    rest = [number for number in range(2, 13) if number not in copies]
+    assert advertised_to(lone.wait(1), range(1, 13)) == rest
+    assert sends(lone.wait(10)) == []
+
+
+def test_an_own_message_is_advertised_to_those_alone_who_were_not_sent_it() -> None:
+    for flood in (True, False):
+        lone = Lone(12)
+        copies = recipients(lone.router.publish(T, b"data", lone.now_ns, flood=flood))
+        told = advertised_to(lone.wait(3), range(1, 13))
+        assert sorted(copies + told) == list(range(1, 13))
+        assert bool(told) is not flood
+
+
+def test_a_link_in_doubt_is_told_again_and_no_other() -> None:
+    hello = subscription_frames([T], subscribe=True)
+    doubts: tuple[Callable[[Lone], object], ...] = (
+        lambda lone: lone.lose(2),
+        lambda lone: lone.router.hello(key_of(2)),
+        lambda lone: lone.hears(2, *hello),
+        lambda lone: (lone.remove(2), lone.add(2), lone.hears(2, *hello)),
+    )
+    for number, doubt in enumerate(doubts):
+        lone = Lone(3)
+        assert recipients(lone.message(1, b"data")) == [2, 3]
+        doubt(lone)
+        assert advertised_to(lone.wait(1)) == [2], number
+        assert advertised_to(lone.wait(1)) == []
+        doubt(lone)
+        assert advertised_to(lone.wait(1)) == [2], number
+
+
+def test_a_topic_announced_again_says_nothing_of_others() -> None:
+    lone = Lone(2)
+    lone.message(1, b"data")
+    lone.hears(2, *subscription_frames(["elsewhere"], subscribe=True))
+    assert advertised_to(lone.wait(1)) == []
+
+
+def test_those_whom_the_author_told_are_left_to_one_another() -> None:
+    lone = Lone(5, number=9)
+    for told, watched in (([2, 9, 3, 4], 3), ([3, 2, 9], 3), ([9, 77, 4, 2], 4), ([9], None)):
+        data = b"%d" % lone.now_ns
+        lone.judge(data, Verdict.ACCEPT, author=1)
+        copies = recipients(lone.message(1, data, told=told))
+        assert sorted(copies) == [number for number in range(2, 6) if number not in told]
+        assert advertised_to(lone.wait(1)) == ([] if watched is None else [watched])
+        assert sends(lone.wait(2)) == []
+
+
+def test_who_is_not_among_those_told_covers_all_of_them() -> None:
+    lone = Lone(5, number=9)
+    lone.judge(b"data", Verdict.ACCEPT, author=1)
+    lone.message(1, b"data", told=[2, 3])
+    assert advertised_to(lone.wait(1)) == [2, 3]
 
 
 def test_each_peer_is_told_only_what_it_lacks() -> None:
     lone = Lone(3)
     lone.message(1, b"a")
     lone.message(2, b"b")
+    lone.lose(1, 2, 3)
     effects = lone.wait(1)
     assert controls_to(effects, 1).ihave == [(T, [id_of(b"b")])]
     assert controls_to(effects, 2).ihave == [(T, [id_of(b"a")])]
@@ -62,6 +129,7 @@ def test_without_cover_gossip_goes_to_a_few_outside_the_mesh() -> None:
 def test_many_subscribers_get_a_drawn_share() -> None:
     lone = Lone(20, params=Params(cover_peers_max=5))
     lone.router.publish(T, b"data", lone.now_ns)
+    lone.lose(*range(1, 21))
     assert len(advertised_to(lone.wait(1), range(1, 21))) == 5
 
 
@@ -69,6 +137,7 @@ def test_a_burst_is_advertised_in_rpcs_others_can_take() -> None:
     lone = Lone(1, params=Params(ihave_rpcs_max=3))
     for count in range(2000):
         lone.router.publish(T, b"%d" % count, lone.now_ns)
+    lone.lose(1)
     rpcs = rpcs_to(lone.wait(1), key_of(1))
     assert len(rpcs) == 3
     assert max(len(send.frame) for send in sends(lone.wait(1))) <= 12_000
@@ -79,14 +148,18 @@ def test_more_ids_than_one_heartbeat_may_name_are_drawn() -> None:
     lone = Lone(1, params=Params(ihave_ids_max=10))
     for count in range(50):
         lone.router.publish(T, b"%d" % count, lone.now_ns)
+    lone.lose(1)
     ((_, ids),) = controls_to(lone.wait(1), 1).ihave
     assert len(set(ids)) == 10
+    ((_, others),) = controls_to(lone.wait(1), 1).ihave
+    assert not set(ids) & set(others)
 
 
 def test_no_gossip_with_a_peer_below_the_threshold() -> None:
     lone = Lone(3)
     lone.router.set_opinion(key_of(1), -20.0, lone.now_ns)
     lone.message(2, b"data")
+    lone.lose(1, 3)
     assert advertised_to(lone.wait(1)) == [3]
     assert lone.ihave(1, id_of(b"new")) == []
     assert lone.iwant(1, id_of(b"data")) == []
@@ -94,11 +167,12 @@ def test_no_gossip_with_a_peer_below_the_threshold() -> None:
 
 def test_a_bit_given_to_another_peer_says_nothing_of_the_first() -> None:
     lone = Lone(2)
-    lone.message(1, b"data")
-    lone.remove(1)
-    lone.add(3)
-    lone.hears(3, *subscription_frames([T], subscribe=True))
-    assert advertised_to(lone.wait(1)) == [2, 3]
+    lone.message(1, b"data")  # a copy goes to 2
+    for gone, new in ((1, 3), (2, 4)):
+        lone.remove(gone)
+        lone.add(new)
+        lone.hears(new, *subscription_frames([T], subscribe=True))
+    assert advertised_to(lone.wait(1)) == [3, 4]
 
 
 # ------------------------------------------------------------------------------------------ asking
@@ -235,6 +309,7 @@ def test_the_cache_is_bounded_in_bytes() -> None:
     statistics = lone.router.statistics()
     assert statistics.cached == 4
     assert statistics.cached_bytes <= 5000
+    lone.lose(2)
     ((_, ids),) = controls_to(lone.wait(1), 2).ihave
     assert len(ids) == 4
 
@@ -294,6 +369,7 @@ def test_one_message_costs_five_heartbeats_on_the_grid() -> None:
 def test_a_due_heartbeat_does_not_slip_when_the_shell_is_late() -> None:
     lone = Lone(2)
     lone.message(1, b"data")
+    lone.lose(2)
     due_ns = lone.router.next_heartbeat_ns(lone.now_ns)
     assert due_ns is not None
     assert lone.router.next_heartbeat_ns(due_ns + 700 * MS) == due_ns

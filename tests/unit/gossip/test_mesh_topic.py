@@ -7,6 +7,8 @@ from mesh.units import SECOND
 from tests.unit.gossip.lone import Lone, T, controls_to, penalties, recipients
 from tests.unit.gossip.network import key_of, sends
 
+D = Params().degree
+
 
 def grafted(effects: list, numbers: range) -> list[int]:
     return [number for number in numbers if T in controls_to(effects, number).graft]
@@ -15,15 +17,15 @@ def grafted(effects: list, numbers: range) -> list[int]:
 def test_filled_to_d_from_below_d_and_refilled_when_one_goes() -> None:
     lone = Lone(9)
     mesh = lone.mesh()
-    assert len(mesh) == 6
+    assert len(mesh) == D
     lone.remove(mesh[0])
     effects = lone.wait(1)
     assert len(grafted(effects, range(1, 10))) == 1
-    assert len(lone.mesh()) == 6
+    assert len(lone.mesh()) == D
     lone.unsubscribe(mesh[1])
     lone.wait(1)
     assert mesh[1] not in lone.mesh()
-    assert len(lone.mesh()) == 6
+    assert len(lone.mesh()) == D
 
 
 def test_above_d_hi_cut_to_d_keeping_dialled_ones() -> None:
@@ -37,7 +39,7 @@ def test_above_d_hi_cut_to_d_keeping_dialled_ones() -> None:
     assert len(lone.mesh()) == 14
     effects = lone.wait(1)
     mesh = lone.mesh()
-    assert len(mesh) == 6
+    assert len(mesh) == D
     assert {13, 14} <= set(mesh)
     pruned = [number for number in range(1, 15) if controls_to(effects, number).prune]
     assert sorted(pruned + mesh) == list(range(1, 15))
@@ -73,8 +75,8 @@ def test_a_full_mesh_takes_dialled_peers_only() -> None:
 
 
 def test_a_mesh_without_dialled_peers_gets_two() -> None:
-    lone = Lone(6, outbound=False)
-    assert len(lone.mesh()) == 6
+    lone = Lone(D, outbound=False)
+    assert len(lone.mesh()) == D
     for number in (7, 8, 9):
         lone.add(number, outbound=True)
         lone.hears(number, *subscription_frames([T], subscribe=True))

@@ -11,10 +11,14 @@ from mesh.choreography.event_type import event_type
 from mesh.choreography.reactions import Disc, Interest, RequestDecision
 from mesh.choreography.scope import Reach
 from mesh.choreography.topics import cell_topic, district_topic, everyone_topic, named_topic
+from mesh.framing import FrameReader
+from mesh.gossip.decoding import decode_rpc
 from mesh.gossip.effects import Priority
-from mesh.mind import GOSSIP_PROTOCOL, Draft
+from mesh.gossip.messages import Control
+from mesh.mind import GOSSIP_PROTOCOL, SYNC_PROTOCOL, Draft
 from mesh.mind import effects as fx
 from mesh.mind.spreading import is_event_topic, priority_of
+from mesh.units import SECOND
 from tests.laws.writing import key_of, public, put, revoke
 from tests.unit.mind.driving import (
     CELL,
@@ -314,3 +318,58 @@ def test_a_lane_without_a_topic_is_durable_and_stays_here():
     driven.meet("box-1")
     _, effects = driven.write(*put("x", 1), lane=Lane.AUTH)
     assert of(fx.Wrote, driven.persist(effects))
+
+
+def controls(effects: list[fx.Effect], label: str) -> list[Control]:
+    """What control RPCs to a peer said."""
+    frames = [
+        each.data
+        for each in of(fx.Send, effects)
+        if each.peer == public(label) and each.protocol == GOSSIP_PROTOCOL
+    ]
+    rpcs = [decode_rpc(body) for data in frames for body in FrameReader(1 << 20).feed(data)]
+    return [rpc.control for rpc in rpcs if rpc.control is not None]
+
+
+def between_two(driven: Driven) -> str:
+    """Two listeners of one topic are met, and all is quiet; returns the topic."""
+    listening(driven)
+    topic = cell_topic(ns(driven), CELL)
+    for label in ("box-1", "box-2"):
+        driven.meet(label)
+        driven.subscribe(label, topic)
+    driven.wait(30)
+    return topic
+
+
+def test_a_copy_of_what_is_known_asks_for_nothing():
+    driven = Driven(city())
+    topic = between_two(driven)
+    event = sealed(driven)
+    assert published(driven.gossip("box-1", topic, event.wire), "box-2")
+    assert driven.gossip("box-2", topic, event.wire) == []
+    assert driven.gossip("box-1", topic, event.wire) == []
+
+
+def test_a_frame_to_which_the_router_says_nothing_sets_the_timer_all_the_same():
+    driven = Driven(city())
+    listening(driven)
+    driven.meet("box-1")
+    driven.wait(30)
+    (timer,) = driven.subscribe("box-1", cell_topic(ns(driven), CELL))
+    assert isinstance(timer, fx.SetTimer)
+    assert driven.now_ns < timer.at_ns <= driven.now_ns + SECOND
+    driven.now_ns = timer.at_ns
+    grafts = controls(driven.take(driven.mind.tick(driven.now)), "box-1")
+    assert any(control.graft for control in grafts)
+
+
+def test_what_found_no_room_is_advertised_and_nothing_else_is():
+    for dropped, told in ((GOSSIP_PROTOCOL, True), (SYNC_PROTOCOL, False), (None, False)):
+        driven = Driven(city())
+        topic = between_two(driven)
+        driven.gossip("box-1", topic, sealed(driven).wire)
+        if dropped is not None:
+            driven.mind.dropped(public("box-2"), dropped)
+        found = controls(driven.wait(4), "box-2")
+        assert any(control.ihave for control in found) is told, dropped

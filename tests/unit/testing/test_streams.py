@@ -12,7 +12,7 @@ from mesh.gossip.effects import Priority
 from mesh.mind import GOSSIP_PROTOCOL, MindConfig
 from mesh.mind import effects as fx
 from mesh.testing.simulator.exchanges import Exchanges
-from mesh.testing.simulator.network import LinkModel, Network
+from mesh.testing.simulator.network import BACKLOG_BYTES_MAX, LinkModel, Network
 from mesh.testing.simulator.simulated_node import SimulatedNode
 from mesh.testing.simulator.streams import HELD_MAX, Streams
 from mesh.testing.simulator.trace import Trace
@@ -28,6 +28,10 @@ class Ears:
         self.world, self.me = world, me
         self.heard: dict[tuple[bytes, int], list[int]] = {}
         self.links: list[tuple[str, bytes, float]] = []
+        self.dropped_to: list[tuple[bytes, str]] = []
+
+    def dropped(self, peer: bytes, protocol: str) -> None:
+        self.dropped_to.append((peer, protocol))
 
     def connected(self, peer: bytes, now: Instant, *, outbound: bool) -> list[fx.Effect]:
         self.links.append(("out" if outbound else "in", peer, now.mono_ns / SECOND))
@@ -358,6 +362,28 @@ def test_gossip_waits_for_admission_and_only_so_much_of_it():
     world.streams.send(a, fx.Send(b.public, GOSSIP_PROTOCOL, frame(b"\7"), Priority.EVENT))
     world.run(1)
     assert len(world.heard(1)) == HELD_MAX
+
+
+def test_who_sends_what_finds_no_room_is_told():
+    for is_slow in (False, True):
+        world = SmallWorld(2)
+        world.want(0, 1)
+        world.run(1)
+        a, b = world.boxes
+        if is_slow:
+            b.slowness = 500
+        else:
+            world.network.shape(LinkModel(kbit_s=1))
+        large = frame(bytes(BACKLOG_BYTES_MAX // 8 - 100))
+        for _ in range(8):
+            world.streams.send(a, fx.Send(b.public, PROTOCOL, large, Priority.EVENT))
+        world.run(0.05)
+        assert world.ears[0].dropped_to == [], is_slow
+        for _ in range(2):
+            world.streams.send(a, fx.Send(b.public, PROTOCOL, large, Priority.EVENT))
+        world.run(0.05)
+        assert world.ears[0].dropped_to == [(b.public, PROTOCOL)] * world.streams.dropped, is_slow
+        assert world.streams.dropped >= 1, is_slow
 
 
 def test_who_is_unknown_is_dialled_in_vain():
