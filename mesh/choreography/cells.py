@@ -37,7 +37,7 @@ __all__ = [
 
 EARTH_RADIUS_M = 6_371_007.180918475
 """Radius of the sphere that H3 computes on, metres (the authalic radius of WGS 84)."""
-COVERS_MAX = 4096
+COVERS_MAX = 1 << 14
 """Covers that are remembered: a fleet stands still, and asks for the same discs all day."""
 COVER_CELLS_MAX = 1024
 """Most cells of one cover: at resolution 9, a disc of about 5 km; each cell is a topic."""

@@ -15,6 +15,9 @@ each other although everybody is connected. So the links are chosen per topic:
 5. All live members form one ring in the order of a hash: the few long links for the topics of the
    whole fleet. A newcomer changes two of them.
 
+"All pairs" is the rule, not how it is computed: `mesh.coordination.near_pairs` yields them in that
+order as long as anybody lacks anything, so a fleet costs as many pairs as stand close together.
+
 A fleet of at most `FULL_MESH_MAX` live members is linked completely, without these rules.
 
 The result is a pure function of (members, dark, salt): no negotiation, no leader. It holds no float
@@ -29,13 +32,14 @@ and 0.5 % in the worst of 120 draws. Without step 4, on the cities of the choice
 split over 2 %, the worst 3.6 %. See docs/network.md, "Topic-aware topology".
 """
 
-import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
-__all__ = ["Link", "MemberPlace", "links", "links_of"]
+from mesh.coordination.near_pairs import Block, NearPairs, Pair, bits, hash_of
+
+__all__ = ["Link", "MemberPlace", "linked_peers", "links", "links_of"]
 
 Link = tuple[bytes, bytes]
 """Two peers, the smaller key first."""
@@ -47,12 +51,9 @@ FULL_MESH_MAX = 16
 largest degree that the rules below give, every flood arrives in one hop, and none is forwarded."""
 LAYOUTS_MAX = 8
 """Layouts that are remembered: most looks at the topology find the members that were there."""
-_DISTANCE_UNKNOWN = 1 << 60
-"""Squared microdegrees; farther than any two points of the Earth."""
-_CIRCLE_E6 = 360_000_000
-"""Microdegrees of a full turn."""
+_COMPARED_TOPICS_MAX = 2
+"""Blocks with more split topics in common are near each other: to compare them would not pay."""
 _RING_DOMAIN = b"mesh-topology/ring/v1\0"
-_PAIR_DOMAIN = b"mesh-topology/pair/v1\0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +91,28 @@ def links(
 @lru_cache(maxsize=LAYOUTS_MAX)
 def _links(members: tuple[tuple[bytes, MemberPlace], ...], salt: bytes) -> tuple[Link, ...]:
     """The links of live members, sorted by key: computed once for each set of them."""
-    live = dict(members)
-    if len(live) <= FULL_MESH_MAX:
-        return tuple(combinations(live, 2))
-    chosen = dict.fromkeys(_neighbour_links(live))
-    candidates = _candidates(live, salt)
-    wants = _want_masks(live)
-    chosen.update(dict.fromkeys(_joining(wants, candidates, tuple(chosen))))
-    left = [pair for pair in candidates if pair not in chosen]
-    chosen.update(dict.fromkeys(_joining(wants, left, ())))
-    left = [pair for pair in left if pair not in chosen]
-    chosen.update(dict.fromkeys(_filling(wants, left, tuple(chosen))))
-    chosen.update(dict.fromkeys(_ring(live, salt)))
-    return tuple(sorted(chosen))
+    if len(members) <= FULL_MESH_MAX:
+        return tuple(combinations((peer for peer, _ in members), 2))
+    keys = [peer for peer, _ in members]
+    number_of = {peer: number for number, peer in enumerate(keys)}
+    places = [place for _, place in members]
+    wants, topics = _want_masks(places)
+    near = NearPairs(keys, [place.position for place in places], wants, salt)
+    chosen = dict.fromkeys(_neighbour_pairs(number_of, places))
+    chosen.update(dict.fromkeys(_joining(near, wants, topics, tuple(chosen), chosen)))
+    chosen.update(dict.fromkeys(_joining(near, wants, topics, (), chosen)))
+    chosen.update(dict.fromkeys(_filling(near, wants, chosen)))
+    chosen.update(dict.fromkeys(_ring(keys, salt)))
+    return tuple((keys[one], keys[other]) for one, other in sorted(chosen))
+
+
+def linked_peers(chosen: Iterable[Link]) -> Mapping[bytes, tuple[bytes, ...]]:
+    """The other ends of each peer's links, sorted; of those alone that have any."""
+    found: dict[bytes, list[bytes]] = {}
+    for a, b in chosen:
+        found.setdefault(a, []).append(b)
+        found.setdefault(b, []).append(a)
+    return {peer: tuple(sorted(others)) for peer, others in found.items()}
 
 
 def links_of(peer: bytes, chosen: Collection[Link]) -> tuple[bytes, ...]:
@@ -110,102 +120,186 @@ def links_of(peer: bytes, chosen: Collection[Link]) -> tuple[bytes, ...]:
     return tuple(sorted(a if b == peer else b for a, b in chosen if peer in (a, b)))
 
 
-def _neighbour_links(live: Mapping[bytes, MemberPlace]) -> Iterator[Link]:
-    for peer, member in live.items():
-        for other in member.neighbours:
-            if other in live and other != peer:
-                yield _link(peer, other)
+def _neighbour_pairs(
+    number_of: Mapping[bytes, int], places: Sequence[MemberPlace]
+) -> Iterator[Pair]:
+    for number, place in enumerate(places):
+        for peer in place.neighbours:
+            other = number_of.get(peer, number)
+            if other != number:
+                yield _pair(number, other)
 
 
-def _candidates(live: Mapping[bytes, MemberPlace], salt: bytes) -> list[Link]:
-    """All pairs with a common topic, by (distance, hash)."""
-    subscribers: dict[bytes, list[bytes]] = {}
-    for peer, member in live.items():
-        for topic in dict.fromkeys(member.wants):
-            subscribers.setdefault(topic, []).append(peer)
-    pairs: dict[Link, None] = {}
-    for peers in subscribers.values():
-        for place, peer in enumerate(peers):
-            pairs.update(dict.fromkeys((peer, other) for other in peers[place + 1 :]))
-    keyed = [
-        (
-            _distance_squared(live[a].position, live[b].position),
-            _hash(_PAIR_DOMAIN, salt, a, b),
-            a,
-            b,
-        )
-        for a, b in pairs
-    ]
-    keyed.sort()
-    return [(a, b) for _, _, a, b in keyed]
-
-
-def _want_masks(live: Mapping[bytes, MemberPlace]) -> dict[bytes, int]:
-    """What each peer wants, as a mask: one bit a topic."""
-    topics = sorted({topic for member in live.values() for topic in member.wants})
-    bit_of = {topic: 1 << place for place, topic in enumerate(topics)}
-    return {
-        peer: sum(bit_of[topic] for topic in dict.fromkeys(member.wants))
-        for peer, member in live.items()
-    }
+def _want_masks(places: Sequence[MemberPlace]) -> tuple[list[int], int]:
+    """What each member wants, as a mask with one bit a topic; and how many topics there are."""
+    topics = sorted({topic for place in places for topic in place.wants})
+    bit_of = {topic: 1 << number for number, topic in enumerate(topics)}
+    wants = [sum(bit_of[topic] for topic in dict.fromkeys(place.wants)) for place in places]
+    return wants, len(topics)
 
 
 def _joining(
-    wants: Mapping[bytes, int], candidates: list[Link], given: tuple[Link, ...]
-) -> list[Link]:
-    """The candidates that join two components of a common topic, when taken in their order.
+    near: NearPairs,
+    wants: Sequence[int],
+    topics: int,
+    given: tuple[Pair, ...],
+    chosen: Collection[Pair],
+) -> Iterator[Pair]:
+    """The pairs that join two components of a common topic, when taken from the nearest on.
 
     Args:
-        wants: peer → its topics' bits.
-        candidates: pairs, nearest first.
+        near: all pairs.
+        wants: each member's topics.
+        topics: how many there are.
         given: links that exist already.
+        chosen: what is not to be taken.
     """
-    forests: dict[int, _Forest] = {}
-    for mask in wants.values():
-        for bit in _bits(mask):
-            forests.setdefault(bit, _Forest()).parts += 1
-    split = sum(bit for bit, forest in forests.items() if forest.parts > 1)
-    taken: list[Link] = []
-    for pair, is_given in [(one, True) for one in given] + [(one, False) for one in candidates]:
-        common = wants[pair[0]] & wants[pair[1]] & split
+    components = _Components(wants, topics)
+    for pair in given:
+        components.join(*pair)
+    if not components.split:
+        return
+    for pair in near.nearest_first(components):
+        if pair not in chosen and components.join(*pair):
+            yield pair
+            if not components.split:
+                return
+
+
+class _Components:
+    """What is connected in each topic so far, and so which pairs may still join anything.
+
+    Attributes:
+        split: the topics with more than one component.
+    """
+
+    def __init__(self, wants: Sequence[int], topics: int) -> None:
+        self._wants = wants
+        self._forests = [_Forest() for _ in range(topics)]
+        for mask in wants:
+            for bit in bits(mask):
+                self._forest(bit).parts += 1
+        self.split = sum(1 << n for n, forest in enumerate(self._forests) if forest.parts > 1)
+        self._whole: dict[tuple[int, int], int] = {}
+
+    def in_pair(self, one: int, other: int) -> bool:
+        return bool(self._wants[one] & self._wants[other] & self.split)
+
+    def in_blocks(self, one: Block, other: Block) -> bool:
+        common = one.wanted & other.wanted & self.split
+        if common.bit_count() > _COMPARED_TOPICS_MAX:
+            return True
+        for bit in bits(common):
+            root = self._only(one, bit)
+            if root is None or root != self._only(other, bit):
+                return True
+        return False
+
+    def join(self, one: int, other: int) -> bool:
+        """Link two members; whether that joined any topic that both want."""
         joins = False
-        for bit in _bits(common):
-            forest = forests[bit]
-            if forest.join(*pair):
+        for bit in bits(self._wants[one] & self._wants[other] & self.split):
+            forest = self._forest(bit)
+            if forest.join(one, other):
                 joins = True
                 if forest.parts == 1:
-                    split ^= bit
-        if joins and not is_given:
-            taken.append(pair)
-        if not split:
-            break
-    return taken
+                    self.split ^= bit
+        return joins
+
+    def _forest(self, bit: int) -> "_Forest":
+        return self._forests[bit.bit_length() - 1]
+
+    def _only(self, block: Block, bit: int) -> int | None:
+        """The root of a block's subscribers of a topic; None if they have more than one."""
+        forest, key = self._forest(bit), (block.number, bit)
+        member = self._whole.get(key)
+        if member is not None:  # joined once is joined for ever
+            return forest.root(member)
+        if block.halves:
+            roots = (self._only(half, bit) for half in block.halves if half.wanted & bit)
+        else:
+            roots = (forest.root(one) for one in block.members if self._wants[one] & bit)
+        found = next(roots)
+        if found is None or any(root != found for root in roots):
+            return None
+        self._whole[key] = found
+        return found
 
 
-def _filling(
-    wants: Mapping[bytes, int], candidates: list[Link], given: tuple[Link, ...]
-) -> list[Link]:
-    """The candidates that give an end a link it lacks in a common topic, taken in their order.
+def _filling(near: NearPairs, wants: Sequence[int], chosen: Collection[Pair]) -> Iterator[Pair]:
+    """The pairs that give an end a link it lacks in a common topic, taken from the nearest on."""
+    lacking = _Lacking(wants)
+    for pair in chosen:
+        lacking.count(*pair)
+    for one, other in near.nearest_first(lacking):
+        if lacking.in_pair(one, other) and (one, other) not in chosen:
+            yield one, other
+            lacking.count(one, other)
+            if not lacking.members:
+                return
 
-    `counts[peer][n]` has the bits of the topics in which the peer has more than n links.
+
+class _Lacking:
+    """Who has fewer than `TOPIC_LINKS_MIN` links in which topic, or fewer than there are others.
+
+    `_counts[member][n]` has the bits of the topics in which it has more than n links.
+
+    Attributes:
+        members: how many of them lack any.
     """
-    counts = {peer: [0] * TOPIC_LINKS_MIN for peer in wants}
 
-    def count(a: bytes, b: bytes) -> None:
-        common = wants[a] & wants[b]
-        for levels in (counts[a], counts[b]):
+    def __init__(self, wants: Sequence[int]) -> None:
+        self._wants = wants
+        # More than n want these, for n from 0 on; so a subscriber can have n links there.
+        more = [0] * (TOPIC_LINKS_MIN + 1)
+        for mask in wants:
+            for level in range(TOPIC_LINKS_MIN, 0, -1):
+                more[level] |= more[level - 1] & mask
+            more[0] |= mask
+        self._small = [more[n + 1] & ~more[n + 2] for n in range(TOPIC_LINKS_MIN - 1)]
+        self._counts = [[0] * TOPIC_LINKS_MIN for _ in wants]
+        self._lack = [mask & more[1] for mask in wants]
+        self._of_block: dict[int, int] = {}
+        self.members = sum(1 for mask in self._lack if mask)
+
+    def in_pair(self, one: int, other: int) -> bool:
+        common = self._wants[one] & self._wants[other]
+        return bool(common & (self._lack[one] | self._lack[other]))
+
+    def in_blocks(self, one: Block, other: Block) -> bool:
+        common = one.wanted & other.wanted
+        return self._lacks(one, common) or (one is not other and self._lacks(other, common))
+
+    def count(self, one: int, other: int) -> None:
+        """Count a link."""
+        common = self._wants[one] & self._wants[other]
+        for member in (one, other):
+            levels = self._counts[member]
             for level in range(TOPIC_LINKS_MIN - 1, 0, -1):
                 levels[level] |= levels[level - 1] & common
             levels[0] |= common
+            before = self._lack[member]
+            after = before & ~levels[-1]
+            for level, small in enumerate(self._small):
+                after &= ~(levels[level] & small)
+            self._lack[member] = after
+            self.members -= bool(before) and not after
 
-    for pair in given:
-        count(*pair)
-    taken: list[Link] = []
-    for a, b in candidates:
-        if wants[a] & wants[b] & ~(counts[a][-1] & counts[b][-1]):
-            taken.append((a, b))
-            count(a, b)
-    return taken
+    def _lacks(self, block: Block, topics: int) -> bool:
+        """Whether any member of a block lacks links in these topics; none will lack new ones."""
+        if not self._of_block.get(block.number, block.wanted) & topics:
+            return False
+        found = 0
+        if not block.halves:
+            for one in block.members:
+                found |= self._lack[one]
+        else:
+            for half in block.halves:
+                if self._lacks(half, topics):
+                    return True
+                found |= self._of_block.get(half.number, half.wanted)
+        self._of_block[block.number] = found
+        return bool(found & topics)
 
 
 class _Forest:
@@ -214,59 +308,30 @@ class _Forest:
     __slots__ = ("_parent", "parts")
 
     def __init__(self) -> None:
-        self._parent: dict[bytes, bytes] = {}
+        self._parent: dict[int, int] = {}
         self.parts = 0
 
-    def join(self, a: bytes, b: bytes) -> bool:
-        """Puts two peers into one component; False if they were in one."""
-        root_a, root_b = self._root(a), self._root(b)
+    def join(self, a: int, b: int) -> bool:
+        """Puts two members into one component; False if they were in one."""
+        root_a, root_b = self.root(a), self.root(b)
         if root_a == root_b:
             return False
         self._parent[root_b] = root_a
         self.parts -= 1
         return True
 
-    def _root(self, peer: bytes) -> bytes:
+    def root(self, member: int) -> int:
+        """The member that stands for a component."""
         parent = self._parent
-        while (above := parent.get(peer, peer)) != peer:
-            parent[peer] = peer = parent.get(above, above)
-        return peer
+        while (above := parent.get(member, member)) != member:
+            parent[member] = member = parent.get(above, above)
+        return member
 
 
-def _ring(live: Mapping[bytes, MemberPlace], salt: bytes) -> Iterator[Link]:
-    ring = sorted(live, key=lambda peer: _hash(_RING_DOMAIN, salt, peer))
-    for place, peer in enumerate(ring):
-        if ring[place - 1] != peer:
-            yield _link(ring[place - 1], peer)
+def _ring(keys: Sequence[bytes], salt: bytes) -> Iterator[Pair]:
+    ring = sorted(range(len(keys)), key=lambda number: hash_of(_RING_DOMAIN, salt, keys[number]))
+    return (_pair(ring[place - 1], number) for place, number in enumerate(ring))
 
 
-def _link(a: bytes, b: bytes) -> Link:
+def _pair(a: int, b: int) -> Pair:
     return (a, b) if a < b else (b, a)
-
-
-def _bits(mask: int) -> Iterator[int]:
-    """Each set bit of a mask, the lowest first."""
-    while mask:
-        bit = mask & -mask
-        yield bit
-        mask ^= bit
-
-
-def _hash(*parts: bytes) -> bytes:
-    return hashlib.sha256(b"".join(parts)).digest()
-
-
-def _distance_squared(a: tuple[int, int] | None, b: tuple[int, int] | None) -> int:
-    """Squared distance in microdegrees of latitude, in whole numbers: an order, not a measure.
-
-    The cosine is Bhaskara's: cos d = (180² - 4 d²) / (180² + d²), d in degrees, good to 0.2 %. A
-    library's cosine may differ in the last digit from machine to machine; this one cannot.
-    """
-    if a is None or b is None:
-        return _DISTANCE_UNKNOWN
-    twice_latitude = (a[0] + b[0]) ** 2
-    full_turn = _CIRCLE_E6 * _CIRCLE_E6
-    cosine_e6 = 1_000_000 * (full_turn - 4 * twice_latitude) // (full_turn + twice_latitude)
-    east = abs(a[1] - b[1])
-    east = min(east, _CIRCLE_E6 - east) * cosine_e6 // 1_000_000
-    return east * east + (a[0] - b[0]) ** 2
