@@ -123,7 +123,14 @@ class Conducting:
             or seen.lists != self._lists
         ):
             halts = self._surviving(authority)
-            folded = fold_rollouts(authority, registers, fleet, halts, self._cohorts)
+            if self._cohorts:
+                folded = fold_rollouts(authority, registers, fleet, halts, self._cohorts)
+            else:  # the same for all that hold the same: which lists a box has is its own
+                folded = replica.folds.once(
+                    "rollouts",
+                    (authority, registers, fleet, halts),
+                    lambda: fold_rollouts(authority, registers, fleet, halts, {}),
+                )
             seen = self._seen = _Seen(authority, registers, fleet, self._lists, folded)
         return seen.rollouts
 
@@ -137,6 +144,7 @@ class Conducting:
             me=cores.config.name,
             linked=[link.peer for link in cores.links.members()],
             synced=cores.syncing.compared_since(0),
+            folds=cores.replica.folds,
         )
 
     # --------------------------------------------------------------------------- what it hears
@@ -243,9 +251,13 @@ class Conducting:
 
     def _surviving(self, authority: Authority) -> tuple[SignedHalt, ...]:
         if self._halts[0] is not authority:
-            entry = self._cores.replica.entry
-            held = [found for each in authority.surviving if (found := entry(each)) is not None]
-            self._halts = (authority, halts_of(authority, held))
+            replica = self._cores.replica
+
+            def fold() -> tuple[SignedHalt, ...]:
+                found = map(replica.entry, authority.surviving)
+                return halts_of(authority, (entry for entry in found if entry is not None))
+
+            self._halts = (authority, replica.folds.once("halts", (authority,), fold))
         return self._halts[1]
 
     def _state_labels(self, now_ns: int) -> None:

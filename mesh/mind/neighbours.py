@@ -7,6 +7,7 @@ dialled. See docs/network.md, "Topic-aware topology".
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import cast
 
 from crdt.folds import Folds
@@ -16,8 +17,8 @@ from mesh.choreography.cells import cells_covering
 from mesh.choreography.places import Places
 from mesh.choreography.topics import district_of
 from mesh.coordination.membership import Member
-from mesh.coordination.presence import Presence, next_last_linked, presence
-from mesh.coordination.topology import Link, MemberPlace, links, links_of
+from mesh.coordination.presence import Presence, Statements, next_last_linked
+from mesh.coordination.topology import Link, MemberPlace, linked_peers, links
 from mesh.mind.effects import Want
 
 __all__ = ["Neighbours"]
@@ -28,6 +29,9 @@ ADDRESSES_MAX = 8
 """Most addresses of one member that are dialled."""
 ADDRESS_SIZE_MAX = 256
 """Longest address looked at, characters."""
+
+_Lists = Mapping[bytes, tuple[bytes, ...]]
+_NOBODY: _Lists = MappingProxyType({})
 
 
 class Neighbours:
@@ -51,11 +55,10 @@ class Neighbours:
         self._me = me
         self._folds = folds
         self._bootstraps = dict(bootstraps)
-        self._last_linked: Mapping[bytes, tuple[bytes, ...]] = {}
-        self._stated: Mapping[bytes, tuple[bytes, ...]] = {}
+        self._last_linked = self._stated = _NOBODY  # one object, so that all begin from the same
         self._said: object = None
         self._cells: dict[tuple[int, int], tuple[bytes, ...]] = {}
-        self.presence = Presence((), (), ())
+        self.presence = Presence(me=me, together=(me,))
 
     def look(
         self,
@@ -68,34 +71,20 @@ class Neighbours:
         if said is not self._said:
             self._said = said
             self._take(said, members)
-        current = self._folds.once("keys", (members,), lambda: tuple(m.key for m in members))
-        self.presence = presence(
-            me=self._me,
-            my_links=my_links,
-            members=current,
-            statements=self._stated,
-            last_linked=self._last_linked,
+        stated, last_linked = self._stated, self._last_linked
+        statements = self._folds.once(
+            "statements",
+            (members, stated, last_linked),
+            lambda: Statements((member.key for member in members), stated, last_linked),
         )
+        self.presence = statements.seen_by(self._me, my_links)
 
     def _take(self, said: Mapping[bytes, tuple[bytes, ...]], members: tuple[Member, ...]) -> None:
         """Follow the statements of those who are members; who says nothing now said it before."""
-        if not self._last_linked:  # all are news, as for every box that starts
-            self._stated = said
-            self._last_linked = self._folds.once(
-                "last linked",
-                (said,),
-                lambda: {peer: next_last_linked((), stated) for peer, stated in said.items()},
-            )
-            return
-        before = self._stated
-        self._stated = {
-            member.key: stated
-            for member in members
-            if (stated := said.get(member.key, before.get(member.key))) is not None
-        }
-        linked, news = self._last_linked, said.items() - before.items()
-        after = {peer: next_last_linked(linked.get(peer, ()), stated) for peer, stated in news}
-        self._last_linked = {**linked, **after} if after else linked
+        stated, linked = self._stated, self._last_linked
+        self._stated, self._last_linked = self._folds.once(
+            "taken", (said, members, stated, linked), lambda: _taken(said, members, stated, linked)
+        )
 
     def wanted(
         self,
@@ -106,19 +95,20 @@ class Neighbours:
         """Return the peers to keep links with, those on our list of neighbours as near."""
         located = self._located(members, places)
         # Who sees nobody cannot tell who is gone: it may be the one that was cut off.
-        dark = self.presence.dark if self.presence.seen else ()
-        if dark:
-            chosen = links(located, dark, salt=self._genesis.ns)
-        else:
-            chosen = self.layout(members, places)
-        mine = links_of(self._me, chosen)
-        linked = frozenset(mine)
+        dark = self.presence.dark if len(self.presence.together) > 1 else ()
+        linked = self._folds.once(
+            "linked",
+            (located, dark),
+            lambda: linked_peers(links(located, dark, salt=self._genesis.ns)),
+        )
+        mine = linked.get(self._me, ())
+        held = self._folds.once("held", (members,), lambda: _held(members))
         addresses = {
             member.key: _addresses(fleet.get(Pair(member.key, member.name), {}))
-            for member in members
-            if member.key in linked
+            for key in mine
+            for member in held[key]
         }
-        near = self._near(mine, members, located)
+        near = self._near(mine, held, located)
         wants = [
             Want(peer, addresses[peer] or self._bootstraps.get(peer, ()), peer in near)
             for peer in mine
@@ -134,13 +124,14 @@ class Neighbours:
     def _near(
         self,
         mine: tuple[bytes, ...],
-        members: tuple[Member, ...],
+        held: Mapping[bytes, tuple[Member, ...]],
         located: Mapping[bytes, MemberPlace],
     ) -> set[bytes]:
         """Whom to redial soon: places graph neighbours, and three outside our own districts."""
         near = set(located[self._me].neighbours) if self._me in located else set[bytes]()
-        home = {member.district for member in members if member.key == self._me}
-        outside = [m.key for m in members if m.district not in home and m.key in mine]
+        home = {member.district for member in held.get(self._me, ())}
+        peers = sorted((m for key in mine for m in held[key]), key=lambda m: (m.name, m.key))
+        outside = [member.key for member in peers if member.district not in home]
         return near | set(outside[:OUTSIDERS])
 
     def layout(self, members: tuple[Member, ...], places: Places) -> tuple[Link, ...]:
@@ -180,6 +171,30 @@ class Neighbours:
             cells = cells_covering(latitude, longitude, genesis.interest_m, genesis.h3_resolution)
             self._cells[position] = cells
         return cells
+
+
+def _held(members: tuple[Member, ...]) -> Mapping[bytes, tuple[Member, ...]]:
+    """Return the members of each key: it may hold several names."""
+    found: dict[bytes, tuple[Member, ...]] = {}
+    for member in members:
+        found[member.key] = (*found.get(member.key, ()), member)
+    return found
+
+
+def _taken(
+    said: _Lists, members: tuple[Member, ...], before: _Lists, linked: _Lists
+) -> tuple[_Lists, _Lists]:
+    """Return the latest statements and the last-linked peers, after what is said now."""
+    if not linked:  # all are news, as for every box that starts
+        return said, {peer: next_last_linked((), stated) for peer, stated in said.items()}
+    stated = {
+        member.key: latest
+        for member in members
+        if (latest := said.get(member.key, before.get(member.key))) is not None
+    }
+    news = said.items() - before.items()
+    after = {peer: next_last_linked(linked.get(peer, ()), latest) for peer, latest in news}
+    return stated, {**linked, **after} if after else linked
 
 
 def _said(

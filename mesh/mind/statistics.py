@@ -54,7 +54,7 @@ class MindStatistics:
             **_under("reactions", self._reactions()),
             **_under("requests", self.reactions.requests),
             **_under("links", self._links()),
-            **_under("members", {k: len(v) for k, v in asdict(self.presence).items()}),
+            **_under("members", self.presence.counts()),
             **_under("facts", self.facts._asdict()),
             **_under("sync", self.sync._asdict()),
             **_under("gossip", self._gossip()),

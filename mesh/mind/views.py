@@ -37,6 +37,8 @@ class Views:
         self._folded: _Folded | None = None
         self._places: Places | None = None
         self._registers: object = None
+        self._members: tuple[Member, ...] = ()
+        self._current_of: Membership | None = None
 
     def refresh(self) -> bool:
         """Whether a view changed since the last call."""
@@ -73,7 +75,11 @@ class Views:
     def members(self) -> tuple[Member, ...]:
         """Every member that may act, sorted by name and key."""
         membership = self.membership
-        return self._replica.folds.once("members", (membership,), membership.current)
+        if membership is not self._current_of:
+            self._current_of = membership
+            fold = self._replica.folds.once
+            self._members = fold("members", (membership,), membership.current)
+        return self._members
 
     @property
     def places(self) -> Places:

@@ -8,9 +8,10 @@ current names are unknown, or, of three or more, half or more are not seen: deat
 alike, and only a majority is proof. An unreachable centre alone is no partition.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from crdt.folds import ALONE, Folds
 from crdt.standing import Authority
 from mesh.coordination.presence import Presence
 
@@ -53,6 +54,7 @@ def sight_of(
     me: str,
     linked: Collection[bytes],
     synced: Collection[bytes],
+    folds: Folds = ALONE,
 ) -> Sight:
     """Return what a box sees, by name.
 
@@ -62,22 +64,24 @@ def sight_of(
         me: my name.
         linked: peers that I am linked to.
         synced: those with which I had a whole sync since the link came up.
+        folds: the names of those that are together are the same for all of them.
     """
-    seen = _names(authority, presence.seen)
+    together = presence.together
+    seen = folds.once("names", (authority, together), lambda: _names(authority, together))
     gone = _names(authority, presence.dark)
     doubted = _names(authority, presence.unknown)
     return Sight(
-        seen=frozenset({**seen, me: None}),
-        dark=frozenset(name for name in gone if name not in seen and name not in doubted),
+        seen=seen if me in seen else seen | {me},
+        dark=gone - seen - doubted,
         linked=bool(linked),
         whole=all(peer in synced for peer in linked),
     )
 
 
-def _names(authority: Authority, keys: Iterable[bytes]) -> Mapping[str, None]:
+def _names(authority: Authority, keys: Iterable[bytes]) -> frozenset[str]:
     """Return the names that keys hold as current pairs."""
     pairs = (pair for key in keys for pair in authority.pairs_of(key))
-    return {pair.name: None for pair in pairs if authority.current(pair)}
+    return frozenset(pair.name for pair in pairs if authority.current(pair))
 
 
 def is_partitioned(names: Iterable[str], sight: Sight) -> bool:

@@ -6,7 +6,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh.coordination.presence import Presence, next_last_linked, presence
+from mesh.coordination.presence import Presence, Statements, next_last_linked, presence
 
 PEERS = tuple(bytes([letter]) for letter in b"abcdefg")
 ME = PEERS[0]
@@ -60,7 +60,8 @@ def oracle(
     dark = solutions[0]
     assert all(dark <= other for other in solutions), "the smallest is the least"
     return Presence(
-        seen=tuple(sorted(component - {ME})),
+        me=ME,
+        together=tuple(sorted(component)),
         dark=tuple(sorted(dark)),
         unknown=tuple(peer for peer in away if peer not in dark),
     )
@@ -78,6 +79,24 @@ def test_presence_is_what_the_oracle_says(
     assert view == oracle(my_links, members, stated, last)
     everyone = (*view.seen, *view.dark, *view.unknown)
     assert sorted(everyone) == sorted(members - {ME})
+
+
+looks = st.lists(st.tuples(st.sampled_from(PEERS), subsets), min_size=2, max_size=8)
+
+
+@settings(max_examples=200)
+@given(looks, st.frozensets(st.sampled_from(PEERS)), statements, statements)
+def test_who_shares_the_statements_sees_what_it_would_see_alone(
+    looks: list[tuple[bytes, frozenset[bytes]]],
+    members: frozenset[bytes],
+    stated: dict[bytes, frozenset[bytes]],
+    last: dict[bytes, frozenset[bytes]],
+) -> None:
+    shared = Statements(members, stated, last)
+    for me, mine in looks:
+        alone = presence(me=me, my_links=mine, members=members, statements=stated, last_linked=last)
+        assert shared.seen_by(me, mine) == alone
+        assert alone.counts()["seen"] == len(alone.seen)
 
 
 @given(subsets, statements, st.randoms(use_true_random=False))
@@ -109,10 +128,10 @@ def test_one_dead_box_is_dark_and_two_adjacent_ones_stay_unknown() -> None:
     ring = {a: (b, e), b: (a, c), c: (b, d), d: (c, e), e: (d, a)}
     one_gone = {**ring, b: (a,), d: (e,)}
     view = presence(me=a, my_links=(b, e), members=PEERS[:5], statements=one_gone, last_linked=ring)
-    assert view == Presence(seen=(b, d, e), dark=(c,), unknown=())
+    assert (view.seen, view.dark, view.unknown) == ((b, d, e), (c,), ())
     two_gone = {**ring, b: (a,), e: (a,)}
     view = presence(me=a, my_links=(b, e), members=PEERS[:5], statements=two_gone, last_linked=ring)
-    assert view == Presence(seen=(b, e), dark=(), unknown=(c, d))
+    assert (view.seen, view.dark, view.unknown) == ((b, e), (), (c, d))
 
 
 def test_who_states_nothing_keeps_no_dead_box_alive() -> None:
@@ -125,7 +144,7 @@ def test_who_states_nothing_keeps_no_dead_box_alive() -> None:
         statements={**alive, b: (a, bootstrap)},
         last_linked=alive,
     )
-    assert view == Presence(seen=(b, bootstrap), dark=(c,), unknown=())
+    assert (view.seen, view.dark, view.unknown) == ((b, bootstrap), (c,), ())
 
 
 def test_the_other_side_of_a_partition_is_unknown() -> None:
@@ -134,7 +153,7 @@ def test_the_other_side_of_a_partition_is_unknown() -> None:
     view = presence(
         me=a, my_links=(b,), members=PEERS[:4], statements={**stated, b: (a,)}, last_linked=stated
     )
-    assert view == Presence(seen=(b,), dark=(), unknown=(c, d))
+    assert (view.seen, view.dark, view.unknown) == ((b,), (), (c, d))
 
 
 def test_after_a_start_nobody_is_seen_and_who_never_spoke_is_dark() -> None:
@@ -143,7 +162,7 @@ def test_after_a_start_nobody_is_seen_and_who_never_spoke_is_dark() -> None:
     view = presence(
         me=a, my_links=(), members=(a, b, c), statements=stated, last_linked={b: (a, c), c: ()}
     )
-    assert view == Presence(seen=(), dark=(b, c), unknown=())
+    assert (view.seen, view.dark, view.unknown) == ((), (b, c), ())
 
 
 def test_a_revoked_witness_no_longer_counts() -> None:
@@ -159,8 +178,8 @@ def test_a_revoked_witness_no_longer_counts() -> None:
     without_x = presence(
         me=a, my_links=(b,), members=(a, b, c), statements={b: (a,), c: (b, x)}, last_linked=last
     )
-    assert with_x == Presence(seen=(b,), dark=(), unknown=(c, x))
-    assert without_x == Presence(seen=(b,), dark=(c,), unknown=())
+    assert (with_x.seen, with_x.dark, with_x.unknown) == ((b,), (), (c, x))
+    assert (without_x.seen, without_x.dark, without_x.unknown) == ((b,), (c,), ())
 
 
 @given(st.lists(subsets, max_size=6))

@@ -347,7 +347,7 @@ class FleetVerbs(ABC, Generic[BoxT]):
         """Whether every box that is up sees every other, and their views agree."""
         minds = self._minds()
         return self.views_agree() and all(
-            len(mind.statistics().presence.seen) == len(minds) - 1 for mind in minds
+            len(mind.presence.together) == len(minds) for mind in minds
         )
 
     def differ(self, seconds: float) -> str:

@@ -129,6 +129,9 @@ class Town:
                 up = row if bank == "north" else -1 - row
                 self.places[name] = (LATITUDE + up * step, LONGITUDE + column * step / _SHRINK)
         self._cells = {name: cell_at(*at, resolution) for name, at in self.places.items()}
+        self._squares: dict[tuple[int, int], dict[str, int]] = {}
+        for name in self.places:
+            self._settle(name)
 
     def add(self, name: str, beside: str | None = None) -> str:
         """Have one more box stand a few metres east of another; returns beside whom.
@@ -151,6 +154,7 @@ class Town:
         at = (latitude, longitude + BESIDE_M / _METRES_PER_DEGREE / _SHRINK)
         self.places[name] = at
         self._cells[name] = cell_at(*at, self._resolution)
+        self._settle(name)
         return neighbour
 
     @property
@@ -188,12 +192,25 @@ class Town:
 
     def _around(self, name: str, within_m: float) -> list[str]:
         latitude, longitude = self.places[name]
-        near = within_m / _METRES_PER_DEGREE
-        return [
-            other
-            for other, (lat, lon) in self.places.items()
-            if math.hypot(lat - latitude, (lon - longitude) * _SHRINK) < near
-        ]
+        near, (north, east) = within_m / _METRES_PER_DEGREE, self._square(name)
+        found: list[tuple[int, str]] = []
+        for square in ((north + up, east + right) for up in (-1, 0, 1) for right in (-1, 0, 1)):
+            for other, number in self._squares.get(square, {}).items():
+                lat, lon = self.places[other]
+                if math.hypot(lat - latitude, (lon - longitude) * _SHRINK) < near:
+                    found.append((number, other))
+        return [other for _, other in sorted(found)]
+
+    def _settle(self, name: str) -> None:
+        """Note in which square a box stands, and as the how many-th it came."""
+        came = sum(map(len, self._squares.values()))
+        self._squares.setdefault(self._square(name), {})[name] = came
+
+    def _square(self, name: str) -> tuple[int, int]:
+        """In which square of `AREA_M` a box stands: who is that close to it, in one beside that."""
+        latitude, longitude = self.places[name]
+        side = AREA_M / _METRES_PER_DEGREE
+        return math.floor(latitude / side), math.floor(longitude * _SHRINK / side)
 
 
 def _bank(name: str) -> str:

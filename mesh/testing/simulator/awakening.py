@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from functools import lru_cache
 
+from crdt.entry import Entry
 from crdt.folds import SharedFolds
 from crdt.replica import Replica
 from crdt.store_records import Loaded
@@ -37,6 +38,8 @@ class Awakening:
     def __init__(self) -> None:
         self._folds = SharedFolds()
         self._originals: OrderedDict[Hashable, Replica] = OrderedDict()
+        self._entries: tuple[Entry, ...] = ()
+        self._ids = frozenset[bytes]()
         self._checked = lru_cache(maxsize=CHECKED_MAX)(verify)
 
     def verify(self, event: SealedEvent) -> bool:
@@ -45,10 +48,13 @@ class Awakening:
 
     def wake(self, genesis: Genesis, loaded: Loaded) -> Replica:
         """Return the replica of what a disk held."""
+        if loaded.entries is not self._entries:  # disks that were copied share what they hold
+            self._entries = loaded.entries
+            self._ids = frozenset(entry.id for entry in loaded.entries)
         content = (
             genesis.ns,
             tuple(statement.id for statement in loaded.roots),
-            frozenset(entry.id for entry in loaded.entries),
+            self._ids,
             tuple((first.id, second.id) for first, second in loaded.evidence),
         )
         original = self._originals.get(content)

@@ -200,7 +200,7 @@ class Streams:
     def ways_changed(self) -> None:
         """Something was cut, healed, switched off or on: look at every link again."""
         now_ns = self._world.now_ns
-        for node in self._nodes.values():
+        for node in self._nodes.values() if self._links else ():
             for peer, wire in tuple(node.wires.items()):
                 other = self._nodes[peer]
                 is_whole = other.has_power and self._network.is_whole(node.public, peer)

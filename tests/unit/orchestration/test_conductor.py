@@ -468,7 +468,8 @@ def test_sight_is_by_name_and_of_current_keys():
     twin = Pair(public("twin"), LISTED[1])
     authority = view_of([Revoked(pairs[3])], [*pairs, twin]).authority
     keys = [public(name) for name in LISTED]
-    presence = Presence(seen=(keys[3],), dark=(keys[1], keys[2]), unknown=(twin.key,))
+    together = tuple(sorted((keys[0], keys[3])))
+    presence = Presence(me=keys[0], together=together, dark=(keys[1], keys[2]), unknown=(twin.key,))
     sight = sight_of(authority, presence, me=LISTED[0], linked=[keys[3]], synced=[])
     assert (sight.seen, sight.dark) == (frozenset(LISTED[:1]), frozenset(LISTED[2:3]))
     assert sight.is_unknown(LISTED[1])
