@@ -1,6 +1,7 @@
 """BoundedMemory: what a box remembers has a bound that does not grow with the time it runs.
 
-Of events: no more ids than were spoken within the longest time that one can be fresh. Of what boxes
+Of events: no more ids than were spoken within the longest time that one can be fresh; a box that
+did not trust its clock took in stale ones too, and has the documented limit alone. Of what boxes
 state about themselves: no more entries an author than are shown. Of what waits: the documented
 limits. Its subject is a moment in which a bound was needed: more was said than may be remembered.
 """
@@ -12,6 +13,7 @@ from itertools import islice
 from crdt.entry import Lane
 from crdt.quota import STATUS_ENTRIES_MAX
 from mesh.choreography.admission import AdmissionLimits
+from mesh.choreography.verdict import Reason
 from mesh.mind.hearing import PARKED_MAX
 from mesh.testing.checkers import Breach
 from mesh.testing.fleets.sight import BoxSight, Sight
@@ -39,9 +41,10 @@ class BoundedMemory:
         members = [box for box in sight.boxes if box.is_up and box.is_honest]
         self._hear(sight)
         is_counted = all(box.is_honest for box in sight.boxes)
-        seen_max = self._peak if is_counted else AdmissionLimits().seen_max
         for box in members:
             statistics = box.statistics
+            is_timed = not statistics.admission.refused.get(Reason.CLOCK_UNTRUSTED)
+            seen_max = self._peak if is_counted and is_timed else AdmissionLimits().seen_max
             for what, held, most in (
                 ("ids of events", statistics.admission.seen, seen_max),
                 ("facts of unknown authors", statistics.facts.parked, PARKED_MAX),
