@@ -20,6 +20,7 @@ from mesh.testing.fleets.town import SLOT, TTL_MS, held_by
 from mesh.testing.scenarios import steps as sc
 from mesh.testing.scenarios.rollout_deeds import RolloutDeeds, ScenarioError
 from mesh.testing.simulator.disk import Backup
+from mesh.testing.simulator.network import EVERY_CUT
 from mesh.units import SECOND
 
 __all__ = ["PEACEFUL", "Deeds", "ScenarioError", "judge_trust", "select"]
@@ -174,7 +175,7 @@ class Deeds(RolloutDeeds):
         self.fleet.blackhole(hole.label, self.choose(hole.who).values())
 
     def _heal(self, label: str) -> None:
-        self.fleet.heal(None if label == "all" else label)
+        self.fleet.heal(None if label == EVERY_CUT else label)
 
     def _links(self, links: sc.Links) -> None:
         sides = None

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKLOG_BYTES_MAX",
+    "EVERY_CUT",
     "NOTICED_NS",
     "LinkModel",
     "Network",
@@ -36,6 +37,8 @@ __all__ = [
     "changed",
 ]
 
+EVERY_CUT = "all"
+"""What scenarios heal when they heal every cut; so no cut is called that."""
 NOTICED_NS = 10 * SECOND
 """How long a silent link takes to be noticed: the keepalive of the real one."""
 RETRANSMIT_NS = 200 * MS
@@ -293,4 +296,8 @@ class Network:
             raise NetworkModelError(f"a cut is called {label!r} already: heal it first")
         if not cut.side or (cut.to is not None and not cut.to):
             raise NetworkModelError(f"the cut {label!r} is of nobody: expected at least one box")
+        if label == EVERY_CUT:
+            raise NetworkModelError(f"no cut is called {label!r}: to heal that heals every cut")
+        if cut.to is not None and len(cut.side | cut.to) == 1:
+            raise NetworkModelError(f"the cut {label!r} is of one box from itself: name two")
         self._cuts[label] = cut

@@ -21,7 +21,7 @@ from mesh.testing.fleets.sight import Fact, Spoken
 from mesh.testing.fleets.town import FleetError, held_by, replaced
 from mesh.testing.scenarios import steps as sc
 from mesh.testing.scenarios.deeds import PEACEFUL, ScenarioError, judge_trust, select
-from mesh.testing.simulator.network import NetworkModelError, changed
+from mesh.testing.simulator.network import EVERY_CUT, NetworkModelError, changed
 from mesh.testing.wires.box_process import Grant, Order, Publish, Put, Revoke, Said, Wrote
 from mesh.testing.wires.process_fleet import ProcessFleet
 from mesh.testing.wires.town_files import PEOPLE, STEWARDS, role_of
@@ -132,7 +132,7 @@ class ProcessDeeds:
         self.fleet.rule("blackhole", hole.label, self._keys(hole.who))
 
     def _heal(self, label: str) -> None:
-        for each in self.fleet.cuts if label == "all" else [label]:
+        for each in self.fleet.cuts if label == EVERY_CUT else [label]:
             self.fleet.rule("heal", each)
 
     def _links(self, links: sc.Links) -> None:

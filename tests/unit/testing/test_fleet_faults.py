@@ -222,6 +222,10 @@ def test_what_makes_no_sense_is_said():
         fleet.slow("centre", 0.5)
     with pytest.raises(FleetError, match="no cut is called 'river'"):
         fleet.heal("river")
+    with pytest.raises(FleetError, match="no cut is called 'all': to heal that"):
+        fleet.cut("all", ["centre"])
+    with pytest.raises(FleetError, match="is of one box from itself: name two"):
+        fleet.cut_one_way("way", ["centre"], ["centre"])
     with pytest.raises(FleetError, match="is of nobody"):
         fleet.blackhole("hole", [])
     fleet.cut("river", [fleet.centre])
