@@ -162,7 +162,7 @@ def take(world: SmallWorld, step, number: int) -> None:
             world.run(millis / 1000)
         case "cut", one:
             world.cut(str(number), one)
-        case "deaf", one, other:
+        case "deaf", one, other if one != other:
             world.network.cut_one_way(str(number), [boxes[one].public], [boxes[other].public])
             world.streams.ways_changed()
         case "slow", one, factor:
