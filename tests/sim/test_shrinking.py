@@ -6,6 +6,7 @@ import pytest
 from mesh.testing.chance.shrinking import NothingToShrinkError, Shrinking, shrink
 from mesh.testing.checkers import Breach
 from mesh.testing.checkers.registry import CHECKERS
+from mesh.testing.fleets.fleet import Fleet, FleetError
 from mesh.testing.scenarios.runner import find_breach, run_scenario
 from mesh.testing.scenarios.scenario import Scenario, parse_scenario
 from mesh.testing.scenarios.steps import Clock, Links, Publish, Put, Step
@@ -100,6 +101,22 @@ def test_it_stops_at_its_bounds_with_what_it_has():
     none = shrink(STORY, checkers=OWN, seconds_max=0)
     assert (none.tries, none.is_least) == (0, False)
     assert none.scenario.steps == STORY.steps
+
+
+def test_a_smaller_fleet_that_does_not_stand_is_not_the_same_failure(monkeypatch: Patch):
+    """As where few boxes see too little of each other over links that lose packets."""
+    stand, refused = Fleet.stand, []
+
+    def of_three(fleet: Fleet) -> None:
+        if len(fleet.town.places) < 3:
+            refused.append(len(fleet.town.places))
+            raise FleetError("the fleet does not stand")
+        stand(fleet)
+
+    monkeypatch.setattr(Fleet, "stand", of_three)
+    small = shrink(STORY, checkers=OWN)
+    assert (small.scenario.fleet.boxes, small.is_least, small.result.word) == (3, True, "broken")
+    assert refused, "a smaller one was tried"
 
 
 def test_a_seed_of_the_command_is_kept_in_the_file():

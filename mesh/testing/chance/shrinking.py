@@ -19,6 +19,7 @@ from mesh.testing.chance.reductions import REDUCTIONS, Reduction
 from mesh.testing.checkers import Checker
 from mesh.testing.checkers.liveness_after_heal import ALIVE_S
 from mesh.testing.checkers.registry import CHECKERS
+from mesh.testing.fleets.fleet import FleetError
 from mesh.testing.scenarios.runner import BreachFound, Result, find_breach, run_scenario
 from mesh.testing.scenarios.scenario import Expect, Scenario, ScenarioFileError, parse_scenario
 from mesh.testing.scenarios.writing import scenario_text
@@ -181,17 +182,23 @@ class _Search:
         if self.tries >= self._tries_max or time.monotonic() >= self._ends_s:
             raise _EnoughError
         self.tries += 1
-        found = find_breach(candidate, self.invariant, checkers=self._checkers)
-        is_kept = found is not None and self._is_alike(found)
+        is_kept = self._is_alike(self._found(candidate))
         if is_kept:
             self.best = candidate
         self._watch(Shrinking(self.tries, self.best, self.invariant))
         return is_kept
 
-    def _is_alike(self, found: BreachFound) -> bool:
+    def _found(self, candidate: Scenario) -> BreachFound | None:
+        """Return what breaks; nothing does in a fleet that does not even come to stand."""
+        try:
+            return find_breach(candidate, self.invariant, checkers=self._checkers)
+        except FleetError:
+            return None
+
+    def _is_alike(self, found: BreachFound | None) -> bool:
         first = self._first
-        if first.step != "settle":
-            return True
+        if found is None or first.step != "settle":
+            return found is not None
         return found.step == "settle" and found.calm_s >= min(first.calm_s, ALIVE_S)
 
 
