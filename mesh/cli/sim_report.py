@@ -38,7 +38,7 @@ class Report:
         """Return who watches a scenario for the page."""
         if self._path is None:
             return lambda _sight: None
-        self._recordings.append(Recording(scenario))
+        self._recordings.append(Recording(scenario.name, scenario.steps))
         return self._recordings[-1].watch
 
     def write(self, results: Sequence[Result], small: Sequence[Shrunk | None]) -> None:

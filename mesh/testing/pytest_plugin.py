@@ -10,7 +10,8 @@
 pytest finds it by itself wherever this library is installed. `fleet` stands already; the mark
 `fleet(boxes=12, latency_ms=40)` says how it is made. One seed a session decides everything: drawn
 anew each time, unless `--mesh-seed` or `mesh_seed` of the ini file gives it. A test that fails
-prints it, with the command that runs the very same again. See docs/testing.md.
+prints it, with the command that runs the very same again. With `--mesh-report DIR` each failure of
+a simulated fleet is a page, too. See docs/testing.md.
 
 Loading this file costs nothing: what a fixture needs is imported when a test asks for it.
 """
@@ -20,6 +21,7 @@ import shlex
 from argparse import ArgumentTypeError
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from inspect import iscoroutinefunction, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +29,7 @@ import pytest
 if TYPE_CHECKING:
     from mesh.testing.fleets.fleet import Fleet
     from mesh.testing.live.fleet import LiveFleet
+    from mesh.testing.report.fleet_watch import FleetWatch as Watch
 
 __all__ = [
     "fleet",
@@ -45,26 +48,35 @@ SEED_MAX = 1 << 32
 HAPPENINGS_FLEET = 12
 """Lines of a fleet's journal that a failure shows."""
 
+AGAIN = "again: "
+"""What stands before the command that runs a failed test again."""
+
 _SEED = pytest.StashKey[int]()
 _FLEET = pytest.StashKey["Fleet | LiveFleet"]()
+_WATCH = pytest.StashKey["Watch"]()
+_PAGE = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--mesh-seed` and `mesh_seed`."""
+    """Add `--mesh-seed`, `mesh_seed` and `--mesh-report`."""
     told = "seed of the fleets of this session, to run a failed test again as it was"
     group = parser.getgroup("mesh", "fleets in virtual time")
     group.addoption("--mesh-seed", type=_seed, metavar="SEED", help=told)
     parser.addini("mesh_seed", f"{told}; a new one each time unless given")
+    told = "write a page of the fleet of each failed test into this folder"
+    group.addoption("--mesh-report", type=Path, metavar="DIR", help=told)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the seed of the session, and name the mark."""
+    """Choose the seed of the session, see that pages can be written, and name the mark."""
     config.addinivalue_line(
         "markers",
         "fleet(boxes, latency_ms, loss, events): how `fleet` or `live_fleet` is made",
     )
     if config.getoption("mesh_seed") is None:
         config.option.mesh_seed = _seed_of(config)
+    if config.getoption("mesh_report") is not None:
+        config.option.mesh_report = _folder_of(config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -105,7 +117,8 @@ def pytest_runtest_makereport(
     report = yield
     seed = item.stash.get(_SEED, None)
     if report.failed and seed is not None:
-        text = "\n".join(_lines(item, seed))
+        lines = _lines(item, seed)
+        text = "\n".join([*lines, *_page(item, lines[0].removeprefix(AGAIN), report)])
         if hasattr(report.longrepr, "addsection"):
             report.longrepr.addsection("mesh", text)  # pyright: ignore  (of ExceptionRepr alone)
         else:
@@ -129,6 +142,10 @@ def fleet(request: pytest.FixtureRequest, mesh_seed: int) -> "Fleet":
 
     made = Fleet(seed=mesh_seed, **_wishes(request.node, Fleet))
     request.node.stash[_FLEET] = made
+    if request.config.getoption("mesh_report") is not None:
+        from mesh.testing.report.fleet_watch import FleetWatch
+
+        request.node.stash[_WATCH] = FleetWatch(made, request.node.nodeid)
     made.stand()
     return made
 
@@ -165,6 +182,20 @@ def _seed_of(config: pytest.Config) -> int:
         raise pytest.UsageError(f"mesh_seed: {error}") from None
 
 
+def _folder_of(config: pytest.Config) -> Path:
+    """Return where pages go, wherever a test may go to meanwhile."""
+    from mesh.testing.report.page_files import check_folder
+
+    given: Path = config.option.mesh_report
+    folder = config.invocation_params.dir / given
+    try:
+        check_folder(folder)
+    except OSError as error:
+        why = f"cannot be written to: {error.strerror or error}; expected a folder for pages"
+        raise pytest.UsageError(f"--mesh-report {folder} {why}") from None
+    return folder
+
+
 def _wishes(node: pytest.Item, made: Callable[..., object]) -> dict[str, Any]:
     """Return what the mark of a test says; of several the nearest counts, field by field."""
     wishes: dict[str, Any] = {}
@@ -183,7 +214,7 @@ def _wishes(node: pytest.Item, made: Callable[..., object]) -> dict[str, Any]:
 
 def _lines(item: pytest.Item, seed: int) -> list[str]:
     """Return what a failure tells."""
-    lines = [f"again: pytest {shlex.quote(item.nodeid)} --mesh-seed {seed}"]
+    lines = [f"{AGAIN}pytest {shlex.quote(item.nodeid)} --mesh-seed {seed}"]
     told = item.stash.get(_FLEET, None)
     if told is not None:
         journal = list(told.journal)
@@ -195,3 +226,20 @@ def _lines(item: pytest.Item, seed: int) -> list[str]:
             each = ", ".join(f"{reason} {count}" for reason, count in sorted(refused.items()))
             lines.append(f"events that boxes refused, by reason: {each}")
     return lines
+
+
+def _page(item: pytest.Item, again: str, report: pytest.TestReport) -> list[str]:
+    """Write the page of a failure, if one is wanted; returns what to say of it."""
+    folder: Path | None = item.config.getoption("mesh_report")
+    watch: Watch | None = item.stash.get(_WATCH, None)
+    if folder is None or _FLEET not in item.stash:
+        return []
+    if watch is None:
+        return ["no page: --mesh-report shows simulated fleets alone, those of `fleet`"]
+    if _PAGE not in item.stash:
+        from mesh.testing.report.page_files import write_failure
+
+        crash = getattr(report.longrepr, "reprcrash", None)
+        sentence = str(report.longrepr) if crash is None else str(crash.message)
+        item.stash[_PAGE] = write_failure(folder, watch, sentence=sentence, again=again)
+    return [item.stash[_PAGE]]

@@ -40,6 +40,7 @@ from mesh.testing.fleets.fleet_founding import (
 from mesh.testing.fleets.fleet_rollouts import FleetRollouts
 from mesh.testing.fleets.fleet_time import length_s
 from mesh.testing.fleets.fleet_verbs import LISTEN_M, STANDING_S
+from mesh.testing.fleets.onlooker import Onlooker
 from mesh.testing.fleets.town import EVENTS, MODEL, NearMiss, Town, held_by, replaced
 from mesh.testing.simulator.disk import SimulatedDisk
 from mesh.testing.simulator.network import LinkModel
@@ -74,6 +75,7 @@ class Fleet(FleetRollouts):
         town: where they stand.
         events: what boxes may publish.
         deliveries: what reached the applications of all boxes, in order.
+        onlooker: who is told what boxes say and write, if anybody.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Fleet(FleetRollouts):
         self._swaps: Counter[str] = Counter()
         self._seed = seed
         self.events = tuple(events)
+        self.onlooker: Onlooker | None = None
         self._roots = [self._key("root")]
         self.genesis: Genesis = make_genesis([key.public for key in self._roots], 1)
         model = LinkModel(latency_ms=latency_ms, loss=loss)

@@ -81,6 +81,8 @@ class FleetBox:
         handle, effects = self.mind.write(lane, kind, body, now)
         self.node.wrote.pop(handle, None)  # of a past life: each counts its facts anew
         self._fleet.simulation.perform(self.node, effects)
+        if self._fleet.onlooker is not None:
+            self._fleet.onlooker.wrote(self, kind, handle)
         return handle
 
     def grant(
@@ -175,6 +177,8 @@ class FleetBox:
         simulation = self._fleet.simulation
         event, effects = self.mind.publish(draft, simulation.instant(self.node))
         simulation.perform(self.node, effects)
+        if self._fleet.onlooker is not None:
+            self._fleet.onlooker.published(self, event.id, draft.type)
         return event.id
 
     def listen(self, event_type: EventType[Any], within_m: float) -> list[Delivery]:

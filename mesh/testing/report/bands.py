@@ -1,31 +1,20 @@
-"""When and for whom the network was cut, from the steps of a run: the bands of its diagram."""
+"""When and for whom the network was cut, by the steps of a run or what was seen of it."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from mesh.testing.report.recording import Recording, Timed
+from mesh.testing.report.recording import Band, Recording, Timed
 from mesh.testing.scenarios.steps import Cut, Hole, OneWay, Several
 
-__all__ = ["Band", "bands"]
+__all__ = ["bands"]
 
 _REPLACED = " (old)"
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """Who was cut off from when to when; `label` is what the cut is called."""
-
-    label: str
-    from_s: float
-    to_s: float
-    names: frozenset[str]
 
 
 def bands(recording: Recording) -> list[Band]:
     """Return what was cut in a run, in order of time; what was never healed lasts to its end."""
     standing: dict[str, tuple[float, Several]] = {}
-    found: list[Band] = []
+    found = list(recording.cut_off)
 
     def close(label: str, at_s: float) -> None:
         from_s, who = standing.pop(label)

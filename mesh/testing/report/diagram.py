@@ -10,8 +10,8 @@ from itertools import groupby
 
 from mesh.pages.charts import WIDTH, figure, short
 from mesh.pages.markup import Markup, element, join
-from mesh.testing.report.bands import Band, bands
-from mesh.testing.report.recording import Heard, Recording, Span
+from mesh.testing.report.bands import bands
+from mesh.testing.report.recording import Band, Deed, Heard, Recording, Span
 
 __all__ = [
     "APART", "COLOURS", "DIAGRAM_STYLE", "FOOT", "LEFT", "ROW", "TOP", "Window", "agreement_curve",
@@ -36,6 +36,8 @@ TICKS = 5
 """Times that are written below."""
 APART = 15.0
 """Least distance of two numbers that are written."""
+DEEDS_MAX = 400
+"""Steps and deeds that are marked in a diagram."""
 ARROWS_MAX = 70
 """Arrows of one kind in a diagram."""
 
@@ -111,7 +113,7 @@ def space_time(recording: Recording, window: Window) -> Markup:
         *_broken(window, bottom),
         axis(window, bottom),
     ]
-    title = f"{recording.scenario.name} from {window.from_s:.1f} to {window.to_s:.1f} s"
+    title = f"{recording.name} from {window.from_s:.1f} to {window.to_s:.1f} s"
     return figure(bottom + FOOT, title, *parts)
 
 
@@ -204,17 +206,21 @@ def _runs(band: Band, names: Sequence[str]) -> list[tuple[int, int]]:
 def _steps(recording: Recording, window: Window, bottom: float) -> list[Markup]:
     parts: list[Markup] = []
     labelled = -APART
-    for timed in recording.steps:
-        if timed.step.verb in {"run", "settle"} or not window.has(timed.at_s):
-            continue
-        x = window.x(timed.at_s)
-        told = f"step {timed.number}: {timed.step.verb} at {timed.at_s:.1f} s"
+    steps = [
+        Deed(timed.number, timed.at_s, f"step {timed.number}: {timed.step.verb}")
+        for timed in recording.steps
+        if timed.step.verb not in {"run", "settle"}
+    ]
+    inside = [deed for deed in (*steps, *recording.deeds) if window.has(deed.at_s)]
+    for deed in inside[-DEEDS_MAX:]:
+        x = window.x(deed.at_s)
+        told = f"{deed.words} at {deed.at_s:.1f} s"
         line = element("line", x1=short(x), y1=TOP - 6, x2=short(x), y2=short(bottom),
                        class_="tick")  # fmt: skip
         parts.append(element("g", element("title", told), line))
         if x - labelled >= APART:
             labelled = x
-            parts.append(element("text", timed.number, x=short(x), y=TOP - 9,
+            parts.append(element("text", deed.number, x=short(x), y=TOP - 9,
                                  class_="small soft middle"))  # fmt: skip
     return parts
 

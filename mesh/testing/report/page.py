@@ -7,51 +7,38 @@ breach, the whole run, how views came together again, how long events and facts 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mesh.pages.charts import latency_histogram
 from mesh.pages.markup import Markup, element, join
-from mesh.pages.parts import absent, facts, page, table
-from mesh.testing.report.diagram import DIAGRAM_STYLE, Window, agreement_curve, space_time
+from mesh.pages.parts import facts, page, table
+from mesh.testing.report.figures import (
+    FIGURES_STYLE,
+    chosen,
+    drawn,
+    folded,
+    latency,
+    spreads,
+    titled,
+)
 from mesh.testing.report.recording import Recording
-from mesh.testing.report.rollouts import ROLLOUT_STYLE, rollout_figures
-from mesh.testing.report.side_by_side import SHARES, below, side_by_side
+from mesh.testing.report.rollouts import rollout_figures
+from mesh.testing.report.side_by_side import side_by_side
 from mesh.testing.scenarios.runner import Finding, Result
 from mesh.testing.scenarios.writing import scenario_text, step_text
 
 __all__ = ["Played", "render_report"]
 
-LINES_MAX = 24
-"""Members that are drawn; whom the scenario names come first."""
-AROUND_S = (20.0, 2.0)
-"""Most that is drawn before a breach and behind it, seconds."""
-EVENTS_MAX = 60
-"""Events at which less time around a breach is drawn, down to two seconds."""
 STEPS_MAX = 100
 """Steps that are listed."""
 CLASSES = {"held": "held", "broken": "failed", "vacuous": "vacuous"}
 
 STYLE = (
-    DIAGRAM_STYLE
-    + ROLLOUT_STYLE
+    FIGURES_STYLE
     + """
 .vacuous { color: var(--yellow); font-weight: 600; }
-h3 { font-size: 1rem; margin: 1.4rem 0 0.3rem; }
 details.run { border-top: 1px solid var(--rule); padding: 0.3rem 0 0.6rem; }
 details.run > summary { font-size: 1.1rem; font-weight: 600; }
 pre { overflow-x: auto; font-size: 0.8rem; padding: 0.6rem; border: 1px solid var(--rule);
   overflow-wrap: normal; }
-code { font-size: 0.85rem; }
 """
-)
-
-LEGEND = (
-    "A line is a member; its colour and number say which view of who may do what it holds: the "
-    "same number, agreement. Dotted: down. Shaded: cut off. Numbers above: steps. "
-)
-ARROWS = "Dashed: a fact, from where it was written to when a member was first seen to hold it. "
-EVENTS = "Thin: an event, from who said it to who heard it. "
-EXPOSURE = (
-    "Of a revocation, the last column is the exposure: for so long somebody who was up did not "
-    "hold it. Looked at every virtual second."
 )
 
 
@@ -119,8 +106,8 @@ def _scenario(one: Played) -> Markup:
     parts = [element("p", result.scenario.why), *_parts(one)]
     if one.beside is not None:
         both = side_by_side(result, one.recording, one.beside.result, one.beside.recording)
-        parts.insert(1, _titled("On wires and in simulation", both))
-        parts.append(_folded("The same file in simulation", join(_parts(one.beside))))
+        parts.insert(1, titled("On wires and in simulation", both))
+        parts.append(folded("The same file in simulation", join(_parts(one.beside))))
     summary = element("summary", f"{result.scenario.name}: ", _word(result.word))
     is_open = {} if result.word == "held" else {"open": "open"}
     return element("details", summary, *parts, class_="run", **is_open)
@@ -135,12 +122,12 @@ def _parts(one: Played) -> list[Markup]:
         _wrong(one),
         _invariants(result),
         _drawn(recording, broken),
-        rollout_figures(recording, _names(recording, broken[1].who if broken else "")),
-        _titled("Latency", _latency(recording)),
-        _titled("Facts on their way", _spreads(recording)),
+        rollout_figures(recording, _names(recording, broken)),
+        titled("Latency", latency(recording)),
+        titled("Facts on their way", spreads(recording)),
         _steps(one),
-        _folded("Counts; what is not told is 0", facts(result.telling)),
-        _folded("The file, without what has its usual value",
+        folded("Counts; what is not told is 0", facts(result.telling)),
+        folded("The file, without what has its usual value",
                 element("pre", scenario_text(result.scenario))),
     ]  # fmt: skip
     if one.small:
@@ -185,80 +172,16 @@ def _invariants(result: Result) -> Markup:
 
 
 def _drawn(recording: Recording, broken: tuple[str, Finding] | None) -> Markup:
-    if not recording.lines:
-        return absent("member")
-    names = _names(recording, broken[1].who if broken else "")
-    more = len(recording.lines) - len(names)
-    left_out = f"{more} more members are not drawn. " if more else ""
-    mark = None if broken is None else (broken[0], broken[1].at_s, broken[1].who)
-    whole = Window(0.0, recording.end_s, names, broken=mark)
-    parts: list[Markup] = []
-    if mark is not None:
-        close = Window(*_around(recording, mark[1]), names, events=True, broken=mark)
-        caption = element("figcaption", LEGEND, ARROWS, EVENTS, left_out)
-        parts += [element("h3", "Around the breach"),
-                  element("figure", space_time(recording, close), caption)]  # fmt: skip
-    caption = element("figcaption", *(() if parts else (LEGEND, ARROWS, left_out)))
-    parts += [
-        element("h3", "The whole run"),
-        element("figure", space_time(recording, whole), agreement_curve(recording, whole), caption),
-    ]
-    return join(parts)
+    names = _names(recording, broken)
+    if broken is None:
+        return drawn(recording, names)
+    mark = (broken[0], broken[1].at_s, broken[1].who)
+    return drawn(recording, names, close=("Around the breach", mark[1]), broken=mark)
 
 
-def _names(recording: Recording, who: str) -> list[str]:
-    """Return whose lines are drawn: whom the breach or a step names, and then the first."""
-    every = list(recording.members())
+def _names(recording: Recording, broken: tuple[str, Finding] | None) -> list[str]:
     said = " ".join(step_text(timed.step) for timed in recording.steps)
-    first = [name for name in every if name == who or name in said]
-    chosen = set([*first, *(name for name in every if name not in first)][:LINES_MAX])
-    return [name for name in every if name in chosen]
-
-
-def _around(recording: Recording, at_s: float) -> tuple[float, float]:
-    """Return what to draw around a breach: little enough for its events to be told apart."""
-    before_s, behind_s = AROUND_S
-    while before_s > behind_s:
-        inside = sum(at_s - before_s <= way.heard_s <= at_s + 1 for way in recording.heard)
-        if inside <= EVENTS_MAX:
-            break
-        before_s /= 2
-    behind_s = min(behind_s, before_s / 4)
-    return max(at_s - before_s, 0.0), max(min(at_s + behind_s, recording.end_s), at_s, 0.1)
-
-
-def _latency(recording: Recording) -> Markup:
-    bins = recording.bins()
-    if not bins:
-        return absent("event that was heard")
-    title = "Deliveries by latency, said to heard"
-    caption = element("figcaption", f"{title}; milliseconds, each class below its label.")
-    rows = [(f"{recording.heard_count}", *(below(recording, share) for share in SHARES.values()),
-             f"{recording.slowest_ms:.1f} ms")]  # fmt: skip
-    return join(
-        (
-            element("figure", latency_histogram(bins, title=title), caption),
-            table(("deliveries", *(f"{share} below" for share in SHARES), "slowest"), rows),
-        )
-    )
-
-
-def _spreads(recording: Recording) -> Markup:
-    """List what people wrote and how long it took: of a revocation, that is the exposure."""
-    rows = [
-        (
-            f"{spread.fact.entry.kind}",
-            spread.fact.by,
-            f"{spread.fact.at_s:.1f} s",
-            len(spread.held_s),
-            "not all" if spread.all_s is None else f"{spread.all_s - spread.fact.at_s:.1f} s",
-        )
-        for spread in recording.spreads
-    ]
-    if not rows:
-        return absent("fact that somebody wrote")
-    note = element("p", EXPOSURE, class_="note")
-    return join((table(("fact", "by", "written at", "held by", "by all after"), rows), note))
+    return chosen(recording, said, broken[1].who if broken else "")
 
 
 # ------------------------------------------------------------------------------------- pieces
@@ -280,12 +203,4 @@ def _steps(one: Played) -> Markup:
         else:
             more += 1
     name = f"Steps, with when each was done{f'; {more} more are not listed' if more else ''}"
-    return _folded(name, table(("", "done at", "step"), rows))
-
-
-def _titled(title: str, content: Markup) -> Markup:
-    return join((element("h3", title), content))
-
-
-def _folded(title: str, content: Markup) -> Markup:
-    return element("details", element("summary", title), content)
+    return folded(name, table(("", "done at", "step"), rows))

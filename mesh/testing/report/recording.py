@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from crdt.entry import Lane
 from mesh.testing.fleets.sight import BoxSight, Fact, Sight
 from mesh.testing.report.recording_rollouts import RolloutRecording
-from mesh.testing.scenarios.scenario import Scenario
 from mesh.testing.scenarios.steps import Step
 
-__all__ = ["LATENCY_MS", "Heard", "Recording", "Span", "Spread", "Timed"]
+__all__ = ["LATENCY_MS", "Band", "Deed", "Heard", "Recording", "Span", "Spread", "Timed"]
 
 LATENCY_MS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0)
 """Upper bounds of the classes of latency; a last one has none."""
@@ -66,8 +65,32 @@ class Timed:
     step: Step
 
 
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Something that was done, its number from 1, when, and in words."""
+
+    number: int
+    at_s: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Who was cut off from when to when; `label` is what the cut is called."""
+
+    label: str
+    from_s: float
+    to_s: float
+    names: frozenset[str]
+
+
 class Recording:
-    """One run of one scenario; `watch` is to be called with every sight.
+    """One run; `watch` is to be called with every sight.
+
+    Args:
+        name: of the run.
+        planned: the steps of its scenario; none if it is driven by hand.
+        keeps_last: whether of very many events the last are kept, not the first.
 
     Attributes:
         lines: of each member, by its name, its spans in order.
@@ -77,12 +100,19 @@ class Recording:
         latencies: how many fell into each class of latency; the last has no bound.
         spreads: facts on their way.
         steps: what was done, as far as the run came.
+        deeds: what was done where no steps say it.
+        cut_off: who was cut off where no steps say it.
         rollouts: what became of those.
+        begin_s: when it began.
         end_s: when it ended.
     """
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.scenario = scenario
+    def __init__(
+        self, name: str, planned: Sequence[Step] = (), *, keeps_last: bool = False
+    ) -> None:
+        self.name = name
+        self._planned = planned
+        self._keeps_last = keeps_last
         self.lines: dict[str, list[Span]] = {}
         self.agreement: list[tuple[float, int]] = []
         self.heard: list[Heard] = []
@@ -91,8 +121,10 @@ class Recording:
         self.slowest_ms = 0.0
         self.spreads: list[Spread] = []
         self.steps: list[Timed] = []
+        self.deeds: list[Deed] = []
+        self.cut_off: list[Band] = []
         self.rollouts = RolloutRecording()
-        self.end_s = 0.0
+        self.begin_s = self.end_s = 0.0
         self._views: dict[bytes, int] = {}
         self._a_second: Counter[int] = Counter()
 
@@ -104,9 +136,9 @@ class Recording:
     def watch(self, sight: Sight) -> None:
         """Take down what there is to see."""
         self.end_s = sight.now_s
-        if sight.step and len(self.steps) < len(self.scenario.steps):
+        if sight.step and len(self.steps) < len(self._planned):
             number = len(self.steps)
-            self.steps.append(Timed(number + 1, sight.now_s, self.scenario.steps[number]))
+            self.steps.append(Timed(number + 1, sight.now_s, self._planned[number]))
         views = {box.authority.digest for box in sight.members}
         if not self.agreement or self.agreement[-1][1] != len(views):
             self.agreement.append((sight.now_s, len(views)))
@@ -128,19 +160,26 @@ class Recording:
 
     def _hear(self, sight: Sight) -> None:
         for delivered in sight.deliveries:
-            self.heard_count += 1
             said = sight.spoken.get(delivered.event.id)
-            speaker, said_s = delivered.event.name, delivered.at_s
+            speaker, said_s = delivered.event.name, None
             if said is not None:
                 speaker, said_s = said.name, said.at_s
-                late_ms = (delivered.at_s - said_s) * 1000
-                self.latencies[bisect_right(LATENCY_MS, late_ms)] += 1
-                self.slowest_ms = max(self.slowest_ms, late_ms)
-            second = int(delivered.at_s)
-            self._a_second[second] += 1
-            if len(self.heard) < HEARD_MAX and self._a_second[second] <= HEARD_A_SECOND_MAX:
-                way = Heard(said_s, speaker, delivered.at_s, delivered.receiver)
-                self.heard.append(way)
+            self.hear(speaker, said_s, delivered.at_s, delivered.receiver)
+
+    def hear(self, speaker: str, said_s: float | None, heard_s: float, listener: str) -> None:
+        """Take down that an event was heard; `said_s` is None where nobody knows when it was."""
+        self.heard_count += 1
+        if said_s is not None:
+            late_ms = (heard_s - said_s) * 1000
+            self.latencies[bisect_right(LATENCY_MS, late_ms)] += 1
+            self.slowest_ms = max(self.slowest_ms, late_ms)
+        second = int(heard_s)
+        self._a_second[second] += 1
+        if self._keeps_last and len(self.heard) == HEARD_MAX:
+            del self.heard[: HEARD_MAX // 2]
+        if len(self.heard) < HEARD_MAX and self._a_second[second] <= HEARD_A_SECOND_MAX:
+            began_s = heard_s if said_s is None else said_s
+            self.heard.append(Heard(began_s, speaker, heard_s, listener))
 
     def _follow(self, sight: Sight) -> None:
         """Note who holds what people wrote."""

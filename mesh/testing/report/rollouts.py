@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 from mesh.pages.charts import Row, figure, short, timeline
 from mesh.pages.markup import Markup, element, join
-from mesh.testing.report.bands import Band, bands
+from mesh.testing.report.bands import bands
 from mesh.testing.report.diagram import (
     APART,
     COLOURS,
@@ -21,7 +21,7 @@ from mesh.testing.report.diagram import (
     axis,
     shades,
 )
-from mesh.testing.report.recording import Recording
+from mesh.testing.report.recording import Band, Recording
 from mesh.testing.report.recording_rollouts import Held, Ran, Story
 
 __all__ = ["ROLLOUT_STYLE", "rollout_figures", "sides_of"]
@@ -77,7 +77,9 @@ def rollout_figures(recording: Recording, names: Sequence[str]) -> Markup:
     more = len(stories) - FIGURES_MAX
     left_out = f"{more} more rollouts are not drawn. " if more > 0 else ""
     parts.append(element("p", LEGEND, left_out, class_="note"))
-    window = Window(0.0, recording.end_s, [name for name in names if name in _running(recording)])
+    window = Window(
+        recording.begin_s, recording.end_s, [name for name in names if name in _running(recording)]
+    )
     drawn = element("figure", _ran(recording, window), element("figcaption", RAN))
     return join((*parts, drawn))
 

@@ -24,7 +24,7 @@ from mesh.testing.scenarios.steps import Step
 from mesh.testing.simulator.simulated_node import SimulatedNode
 from mesh.units import SECOND
 
-__all__ = ["LISTENING_S", "SimulatedWorld", "World"]
+__all__ = ["LISTENING_S", "SeenBox", "SimulatedWorld", "World"]
 
 LISTENING_S = 5.0
 """Virtual seconds after which everybody knows who listens to what: there a scenario begins."""
@@ -61,7 +61,7 @@ class World(Protocol):
         ...
 
 
-class _Box:
+class SeenBox:
     """A simulated box, as one look sees it."""
 
     def __init__(self, name: str, box: FleetBox, *, is_honest: bool) -> None:
@@ -74,22 +74,27 @@ class _Box:
 
     @property
     def authority(self) -> Authority:
+        """Who holds what, in its view."""
         return self._box.mind.replica.authority
 
     @property
     def seen(self) -> Collection[bytes]:
+        """The members that it sees, by key."""
         return self._box.mind.presence.seen
 
     @property
     def statistics(self) -> MindStatistics:
+        """What it counted since it started."""
         if self._statistics is None:
             self._statistics = self._box.mind.statistics()
         return self._statistics
 
     def entries(self) -> Iterator[Entry]:
+        """Every entry that it keeps."""
         return self._box.mind.replica.entries()
 
     def rollouts(self) -> Iterator[Standing]:
+        """How the rollouts over it stand in its view."""
         return standings(self._box.mind.conducting, self._box.name)
 
 
@@ -154,7 +159,7 @@ class SimulatedWorld:
             is_idle=deeds.is_idle,
             calm_s=(now_ns - deeds.disturbed_ns) / SECOND,
             boxes=[
-                _Box(name, box, is_honest=box.node.public not in deeds.turned)
+                SeenBox(name, box, is_honest=box.node.public not in deeds.turned)
                 for name, box in self.fleet.boxes.items()
             ],
             deliveries=heard,

@@ -188,6 +188,10 @@ class Network:
         """Return the labels of what is cut now."""
         return list(self._cuts)
 
+    def cut_off(self) -> dict[str, frozenset[bytes]]:
+        """Return whom each cut is about, by its label: who is cut off, or is not told any more."""
+        return {label: cut.to or cut.side for label, cut in self._cuts.items()}
+
     def shape(
         self, model: LinkModel, between: tuple[Iterable[bytes], Iterable[bytes]] | None = None
     ) -> None:

@@ -54,6 +54,8 @@ class Simulation:
         self.network = Network(self.random("network"), model or LinkModel())
         self.exchanges = Exchanges(self, self.nodes)
         self.workbench = Workbench(self)
+        self.look: Callable[[], None] | None = None
+        """Called before whatever happens next, to look on and change nothing."""
         self._streams = Streams(self, self.nodes, self.network, self.record, self.exchanges)
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
@@ -181,6 +183,7 @@ class Simulation:
         It is looked at 50 times a virtual second, because looking may cost more than the fleet.
         """
         end = self.now_ns + int(seconds * SECOND)
+        self._looked_at()
         look_ns = self.now_ns
         while self._queue and self._queue[0][0] <= end:
             if until is not None and self._queue[0][0] >= look_ns:
@@ -189,11 +192,18 @@ class Simulation:
                 look_ns = self._queue[0][0] + LOOK_NS
             at, _, action = heapq.heappop(self._queue)
             self.now_ns = at
+            if self.look is not None:
+                self.look()
             action()
         if until is not None and until():
             return True
         self.now_ns = end
+        self._looked_at()
         return False
+
+    def _looked_at(self) -> None:
+        if self.look is not None:
+            self.look()
 
     def at(self, at_ns: int, action: Callable[[], None]) -> None:
         """Do something at a virtual time; what falls on one moment is done in order."""

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from mesh.testing.fleets.sight import Sight
 from mesh.testing.report.bands import bands
 from mesh.testing.report.diagram import ARROWS_MAX
-from mesh.testing.report.page import LINES_MAX, STEPS_MAX, Played, render_report
+from mesh.testing.report.figures import LINES_MAX
+from mesh.testing.report.page import STEPS_MAX, Played, render_report
 from mesh.testing.report.recording import HEARD_A_SECOND_MAX, Recording
 from mesh.testing.scenarios.runner import Finding, Result, run_scenario, to_json
 from mesh.testing.scenarios.scenario import Scenario
@@ -74,7 +75,7 @@ _names = st.sampled_from(["centre", "north/box-0", "south/box-11 (old)", *HOSTIL
 def test_a_line_has_no_holes_and_no_two_views_at_once(
     looks: list[list[int | None]], names: list[str]
 ):
-    recording = Recording(STORY)
+    recording = Recording(STORY.name, STORY.steps)
     for now, states in enumerate(looks):
         boxes = [
             Box(name, view is not None, View(bytes([view or 0])))
@@ -97,7 +98,7 @@ def test_a_line_has_no_holes_and_no_two_views_at_once(
 
 def play(steps: str, invariant: str, **options) -> Played:
     story = scenario(steps, invariant, **options)
-    recording = Recording(story)
+    recording = Recording(story.name, story.steps)
     return Played(run_scenario(story, watch=recording.watch), recording)
 
 
@@ -207,7 +208,7 @@ def test_what_is_not_well_stands_first(broken: Played):
 def test_a_large_fleet_and_much_talk_are_bounded():
     story = scenario('publish: {who: "*/box-*", count: 4, every: 200ms}\nrun: 3s', "Convergence",
                      fleet="{boxes: 24}")  # fmt: skip
-    recording = Recording(story)
+    recording = Recording(story.name, story.steps)
     run_scenario(story, watch=recording.watch)
     seconds = {int(way.heard_s) for way in recording.heard}
     assert recording.heard_count > len(recording.heard)
@@ -223,7 +224,7 @@ def test_a_large_fleet_and_much_talk_are_bounded():
 def test_hostile_text_is_shown_as_text(hostile: str):
     steps = (Step(cut=Cut(side="*", label=hostile)), Step(publish=Publish(who=hostile)))
     story = msgspec.structs.replace(STORY, why=hostile, steps=steps)
-    recording = Recording(story)
+    recording = Recording(story.name, story.steps)
     for now in (0.0, 1.0, 2.0):
         recording.watch(sight(now, [Box(hostile, True, View(b"a"))], "cut" if now else ""))
     finding = Finding("broken", 1.0, hostile, hostile)
@@ -232,7 +233,7 @@ def test_hostile_text_is_shown_as_text(hostile: str):
 
 
 def test_a_run_that_ended_before_it_began_has_its_page():
-    recording = Recording(STORY)
+    recording = Recording(STORY.name, STORY.steps)
     played = Played(result_of(STORY, Finding("vacuous"), recording), recording)
     assert "No member in this run." in Page(render_report([played])).said
     assert "0 of 0 scenarios held." in Page(render_report([])).said

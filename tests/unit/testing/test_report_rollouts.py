@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.pages.charts import WIDTH, Row, timeline
-from mesh.testing.report.bands import Band
 from mesh.testing.report.page import Played, render_report
-from mesh.testing.report.recording import Recording
+from mesh.testing.report.recording import Band, Recording
 from mesh.testing.report.rollouts import sides_of
 from mesh.testing.scenarios.runner import run_scenario
 from tests.sim.playing import scenario
@@ -40,7 +39,7 @@ HALT = """
 @cache
 def played(steps: str) -> tuple[Played, list]:
     story = scenario(steps, "RolloutSafety", fleet="{boxes: 6}")
-    recording, moves = Recording(story), []
+    recording, moves = Recording(story.name, story.steps), []
 
     def watch(sight) -> None:
         recording.watch(sight)
@@ -92,7 +91,7 @@ def test_a_halt_is_shown_with_who_ran_what_until_then():
 
 def test_without_a_rollout_there_is_no_word_of_one():
     story = scenario("run: 2s", "Convergence")
-    recording = Recording(story)
+    recording = Recording(story.name, story.steps)
     page = Page(render_report([Played(run_scenario(story, watch=recording.watch), recording)]))
     assert "Rollout" not in page.said
     assert "Who ran what" not in page.said
