@@ -11,9 +11,11 @@ from tools.idle_faults import EXCUSED, kinds_of, play_idle
 PROMISED = [
     ("behind-nat", "behind_nat"),
     ("full-disk", "disk"),
+    ("half-dead-box", "cut_one_way"),
     ("half-dead-box", "slow"),
     ("hardware-swap", "swap_hardware"),
     ("impostor", "turn"),
+    ("long-incident", "cut"),
     ("long-incident", "slow"),
     ("restored-backup", "restore"),
     ("slow-disk", "disk"),
