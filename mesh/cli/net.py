@@ -13,6 +13,7 @@ from rich.status import Status
 from rich.table import Table
 
 from mesh.cli.nodes import console
+from mesh.cli.own_checkers import Checkers, Own, known_checkers
 from mesh.cli.scenario_files import Seed, check_file, check_seed, read_named, seeded, watcher
 from mesh.cli.sim import BROKEN, COLOURS
 from mesh.cli.sim_report import Report
@@ -54,20 +55,22 @@ def run(
     report: Annotated[
         Path | None, typer.Option(help="Write a page with diagrams there, as FILE.html.")
     ] = None,
+    checker: Own = None,
 ) -> int:
     """Run scenarios on processes in network namespaces, with a switch between them; Linux alone."""
     check_seed(seed)
     check_file("--json", json_file)
-    scenarios = [read_named(file) for file in files] if files else _those_for_wires()
+    known = known_checkers(checker)
+    scenarios = [read_named(file, known) for file in files] if files else _those_for_wires()
     scenarios = [seeded(scenario, seed) for scenario in scenarios]
     page = Report(report, json_file)
     for scenario in scenarios:
         fits_wires(scenario)
     if sys.platform != "linux":
         raise NamespacesUnavailableError(f"network namespaces exist on Linux, not {sys.platform}")
-    simulated = {each.name: _simulate(each, page) for each in scenarios if compare}
+    simulated = {each.name: _simulate(each, page, known) for each in scenarios if compare}
     with _ended_by_sigterm(), Processes(PRELOAD, stop_s=STOP_S) as processes:
-        results = [_run(processes, each, page.begin(each)) for each in scenarios]
+        results = [_run(processes, each, page.begin(each), known) for each in scenarios]
     shown = console()
     shown.print(_table(results, simulated))
     for result in (*simulated.values(), *results):
@@ -101,17 +104,21 @@ def _ended_by_sigterm() -> Generator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _simulate(scenario: Scenario, page: Report) -> Result:
+def _simulate(scenario: Scenario, page: Report, checkers: Checkers) -> Result:
     """Run one scenario in simulation; at a terminal, show how far it is."""
     with Status(f"{scenario.name} in simulation …", console=console()) as status:
-        return run_scenario(scenario, watch=watcher(scenario, status, page.begin(scenario)))
+        watched = watcher(scenario, status, page.begin(scenario))
+        return run_scenario(scenario, checkers=checkers, watch=watched)
 
 
-def _run(processes: Processes, scenario: Scenario, watch: Callable[[Sight], None]) -> Result:
+def _run(
+    processes: Processes, scenario: Scenario, watch: Callable[[Sight], None], checkers: Checkers
+) -> Result:
     """Run one scenario on wires; at a terminal, show how far it is."""
     shown = console()
     with Status(f"{scenario.name}: the fleet starts …", console=shown) as status:
-        result = run_on_wires(processes, scenario, watch=watcher(scenario, status, watch))
+        watched = watcher(scenario, status, watch)
+        result = run_on_wires(processes, scenario, checkers=checkers, watch=watched)
     colour = COLOURS[result.word]
     shown.print(
         f"[{colour}]{result.word:<8}[/{colour}] {scenario.name}: {_processes(result)} processes, "

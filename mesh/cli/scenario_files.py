@@ -1,6 +1,6 @@
 """Scenarios as commands name them: a file, or a word of the library; seeds, and progress."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from rich.status import Status
 from mesh.cli.options import CommandError
 from mesh.files.form import nearest
 from mesh.pages.place import check_writable
+from mesh.testing.checkers.registry import CHECKERS
 from mesh.testing.fleets.sight import Sight
 from mesh.testing.scenarios.library import library, read_scenario
 from mesh.testing.scenarios.scenario import SEED_MAX, Scenario
@@ -26,13 +27,18 @@ def check_seed(seed: int | None) -> None:
         raise CommandError(f"--seed {seed}: expected 0 to {SEED_MAX - 1}")
 
 
-def read_named(file: str) -> Scenario:
-    """Return the scenario in a file, or of that name in the library."""
+def read_named(file: str, checkers: Iterable[str] = CHECKERS) -> Scenario:
+    """Return the scenario in a file, or of that name in the library.
+
+    Args:
+        file: the file, or the name.
+        checkers: what it may name among its invariants.
+    """
     path = library().get(file)
     if path is None and not Path(file).exists():
         told = nearest(file, list(library())).replace("expected one", "expected a file, or one")
         raise CommandError(f"{file} is no file and no name of `mesh sim list`: {told}")
-    return read_scenario(path or Path(file))
+    return read_scenario(path or Path(file), checkers=checkers)
 
 
 def check_file(option: str, path: Path | None) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from mesh.cli.nodes import console
 from mesh.cli.options import CommandError
+from mesh.cli.own_checkers import Checkers, Own, known_checkers
 from mesh.cli.scenario_files import Seed, check_file, check_seed, read_named, seeded, watcher
 from mesh.cli.sim_report import Report
 from mesh.cli.sim_shrink import check_folder, shrink_file, shrink_into
@@ -48,21 +49,23 @@ def run(
     report: Annotated[
         Path | None, typer.Option(help="Write a page with diagrams there, as FILE.html.")
     ] = None,
+    checker: Own = None,
 ) -> int:
     """Run scenarios; fails when an invariant does not hold, or nothing happened."""
     check_seed(seed)
-    scenarios = [seeded(read_named(file), seed) for file in files or library()]
+    known = known_checkers(checker)
+    scenarios = [seeded(read_named(file, known), seed) for file in files or library()]
     check_file("--json", json_file)
     page = Report(report, json_file)
     if shrink is not None:
         check_folder(shrink)
-    results = [_run(scenario, page.begin(scenario)) for scenario in scenarios]
+    results = [_run(scenario, page.begin(scenario), known) for scenario in scenarios]
     shown = console()
     shown.print(_table(results))
     for result in results:
         for sentence in result.sentences:
             shown.print(f"{result.scenario.name}: {sentence}", soft_wrap=True, markup=False)
-    small = [shrink_into(shrink, result, shown) for result in results]
+    small = [shrink_into(shrink, result, known, shown) for result in results]
     page.write(results, small)
     written = to_json(results)
     if json_file is not None:
@@ -95,13 +98,14 @@ def replay_scenario(
     until: Annotated[float, typer.Option(help="Virtual seconds since the fleet stood.")],
     node: Annotated[str, typer.Option(help="Whose mind to show, as south/box-1.")],
     seed: Seed = None,
+    checker: Own = None,
 ) -> None:
     """Run a scenario up to a moment, and show what a box holds, sees and heard last."""
     check_seed(seed)
     if not 0 <= until < math.inf:
         raise CommandError(f"--until {until}: expected seconds since the fleet stood, 0 or more")
-    heard = LastHeard(node)
-    world, trouble = replay(read_named(file), until_s=until, seed=seed, watch=heard.watch)
+    heard, scenario = LastHeard(node), read_named(file, known_checkers(checker))
+    world, trouble = replay(scenario, until_s=until, seed=seed, watch=heard.watch)
     boxes = world.fleet.boxes
     if node not in boxes:
         raise CommandError(f"--node {node!r:.60}: {nearest(node, list(boxes))}")
@@ -113,11 +117,12 @@ def replay_scenario(
         typer.echo(line)
 
 
-def _run(scenario: Scenario, watch: Callable[[Sight], None]) -> Result:
+def _run(scenario: Scenario, watch: Callable[[Sight], None], checkers: Checkers) -> Result:
     """Run one scenario; at a terminal, show how far it is."""
     shown = console()
     with Status(f"{scenario.name} …", console=shown) as status:
-        result = run_scenario(scenario, watch=watcher(scenario, status, watch))
+        watched = watcher(scenario, status, watch)
+        result = run_scenario(scenario, checkers=checkers, watch=watched)
     colour = COLOURS[result.word]
     shown.print(
         f"[{colour}]{result.word:<8}[/{colour}] {scenario.name}: {result.virtual_s:.0f} virtual "

@@ -9,6 +9,7 @@ from rich.status import Status
 
 from mesh.cli.nodes import console
 from mesh.cli.options import CommandError
+from mesh.cli.own_checkers import Checkers, Own, known_checkers
 from mesh.cli.scenario_files import Seed, check_file, check_seed, read_named
 from mesh.pages.place import check_writable
 from mesh.testing.chance.shrinking import (
@@ -34,10 +35,12 @@ def shrink_file(
     ] = None,
     tries: Annotated[int, typer.Option(min=1, help="Most scenarios to run.")] = TRIES_MAX,
     seconds: Annotated[float, typer.Option(min=0, help="Longest time to take.")] = SECONDS_MAX,
+    checker: Own = None,
 ) -> None:
     """Cut a failing scenario down: fewer steps and boxes, less time, weaker faults."""
     check_seed(seed)
-    scenario = read_named(file)
+    known = known_checkers(checker)
+    scenario = read_named(file, known)
     check_file("--output", output)
     shown = console()
     try:
@@ -46,6 +49,7 @@ def shrink_file(
                 scenario,
                 seed=seed,
                 invariant=invariant,
+                checkers=known,
                 tries_max=tries,
                 seconds_max=seconds,
                 watch=lambda shrinking: status.update(_progress(scenario, shrinking)),
@@ -55,7 +59,9 @@ def shrink_file(
     _write(scenario, found, output, shown)
 
 
-def shrink_into(folder: Path | None, result: Result, shown: Console) -> Shrunk | None:
+def shrink_into(
+    folder: Path | None, result: Result, checkers: Checkers, shown: Console
+) -> Shrunk | None:
     """Cut a scenario that was run down, into a file of a folder; None if it did not break."""
     scenario = result.scenario
     if folder is None or result.word != "broken":
@@ -64,6 +70,7 @@ def shrink_into(folder: Path | None, result: Result, shown: Console) -> Shrunk |
         with Status(f"{scenario.name}: shrinking …", console=shown) as status:
             found = shrink(
                 scenario,
+                checkers=checkers,
                 watch=lambda shrinking: status.update(_progress(scenario, shrinking)),
             )
     except NothingToShrinkError as error:

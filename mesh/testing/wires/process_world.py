@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mesh.node.processes import Processes
+from mesh.testing.checkers import Checker
+from mesh.testing.checkers.registry import CHECKERS
 from mesh.testing.fleets.reckoning import Reckoning
 from mesh.testing.fleets.sight import Delivered, Sight
 from mesh.testing.scenarios.deeds import ScenarioError
@@ -142,6 +144,7 @@ def run_on_wires(
     scenario: Scenario,
     *,
     seed: int | None = None,
+    checkers: Mapping[str, Callable[[], Checker]] = CHECKERS,
     watch: Callable[[Sight], None] = lambda _sight: None,
 ) -> Result:
     """Run a scenario on real processes, at the pace that it declares.
@@ -155,7 +158,9 @@ def run_on_wires(
     paced, began_s = on_wires(scenario), time.monotonic()
     try:
         with open_world(processes, paced, seed) as world:
-            return run_scenario(paced, seed=seed, world=world, watch=watch, late_s=LATE_S)
+            return run_scenario(
+                paced, seed=seed, world=world, checkers=checkers, watch=watch, late_s=LATE_S
+            )
     except ScenarioError as error:
         return Result(
             scenario=paced, word="broken", invariants={}, missing=(), trouble=str(error),

@@ -71,8 +71,8 @@ def played(command: Mesh, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Me
     """A machine whose wires end every scenario with a word of ours."""
 
     def with_word(word: str) -> Mesh:
-        def wires(processes: object, scenario: Any, *, watch: Any) -> Result:
-            return replace(run_scenario(scenario, watch=watch), word=word)
+        def wires(processes: object, scenario: Any, *, checkers: Any, watch: Any) -> Result:
+            return replace(run_scenario(scenario, checkers=checkers, watch=watch), word=word)
 
         monkeypatch.setattr(net, "Processes", lambda *_, **__: nullcontext())
         monkeypatch.setattr(net, "run_on_wires", wires)
