@@ -13,7 +13,7 @@ from mesh.testing.scenarios.steps import Clock, Links, Publish, Put, Step
 from tests.sim.playing import scenario
 from tests.sim.test_checkers import CASES, IDS, Case, Patch
 
-TRIES = 24
+TRIES = 36
 """Enough for the short stories here."""
 
 
