@@ -130,6 +130,7 @@ class Town:
                 self.places[name] = (LATITUDE + up * step, LONGITUDE + column * step / _SHRINK)
         self._cells = {name: cell_at(*at, resolution) for name, at in self.places.items()}
         self._squares: dict[tuple[int, int], dict[str, int]] = {}
+        self._came = 0
         for name in self.places:
             self._settle(name)
 
@@ -203,8 +204,8 @@ class Town:
 
     def _settle(self, name: str) -> None:
         """Note in which square a box stands, and as the how many-th it came."""
-        came = sum(map(len, self._squares.values()))
-        self._squares.setdefault(self._square(name), {})[name] = came
+        self._squares.setdefault(self._square(name), {})[name] = self._came
+        self._came += 1
 
     def _square(self, name: str) -> tuple[int, int]:
         """In which square of `AREA_M` a box stands: who is that close to it, in one beside that."""

@@ -13,6 +13,7 @@ from mesh.testing.checkers.rollout_witness import RolloutWitness
 from mesh.testing.fleets.fleet import Fleet, FleetBox
 from mesh.testing.fleets.sight import Fact, Sight
 from mesh.testing.fleets.town import MODEL
+from mesh.testing.fleets.written import Written
 from mesh.testing.report.recording import Band, Deed, Recording
 from mesh.testing.scenarios.world import SeenBox
 from mesh.testing.simulator.trace import Happening
@@ -50,7 +51,7 @@ class FleetWatch:
         self._said: dict[bytes, tuple[float, str]] = {}
         self._heard_by: dict[bytes, int] = {}
         self._heard = 0
-        self._written: list[tuple[float, str, FleetBox, int, int]] = []
+        self._written = Written()
         self._facts: list[Fact] = []
         self._cuts: dict[str, tuple[float, frozenset[bytes]]] = {}
         self._witness = RolloutWitness(lambda: fleet.now_s, frozenset((MODEL,)))
@@ -71,7 +72,7 @@ class FleetWatch:
     def wrote(self, box: FleetBox, kind: str, handle: int) -> None:
         """A fact was written at a box."""
         name = self._name(box)
-        self._written.append((self.fleet.now_s, name, box, handle, box.node.life))
+        self._written.add(self.fleet.now_s, name, box, handle)
         if kind not in NOTED:
             self._note_journal()
             self._deeds.append(self._deed(f"{name} writes a fact: {kind}"))
@@ -99,7 +100,7 @@ class FleetWatch:
         self._note_journal()
         self._seen = self._noted
         self._note_cuts()
-        self._note_written()
+        self._facts += self._written.take()
         self._note_delivered()
         for each in fleet.deliveries[self._heard :]:
             said_s, speaker = self._said.get(each.event, (None, each.name))
@@ -116,7 +117,7 @@ class FleetWatch:
             step="",
             is_last=False,
             is_whole=not cuts,
-            is_idle=not self._written,
+            is_idle=self._written.is_empty,
             calm_s=(fleet.now_ns - done_ns) / SECOND,
             boxes=[
                 SeenBox(name, box, is_honest=box.node.misbehaviour is None)
@@ -163,17 +164,6 @@ class FleetWatch:
         from_s, keys = self._cuts.pop(label)
         names = frozenset(name for name, box in self.fleet.boxes.items() if box.public in keys)
         self.recording.cut_off.append(Band(label, from_s, self.fleet.now_s, names))
-
-    def _note_written(self) -> None:
-        """Take down the facts that became durable; those that failed or were lost go."""
-        waiting: list[tuple[float, str, FleetBox, int, int]] = []
-        for at_s, name, box, handle, life in self._written:
-            wrote = box.node.wrote.get(handle)
-            if wrote is not None and wrote.entry is not None:
-                self._facts.append(Fact(at_s, name, wrote.entry))
-            elif wrote is None and box.node.life == life:
-                waiting.append((at_s, name, box, handle, life))
-        self._written = waiting
 
     def _note_delivered(self) -> None:
         """Note what boxes came with, each once: so that it is known what a rollout replaces."""

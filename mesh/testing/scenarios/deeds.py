@@ -17,6 +17,7 @@ from mesh.testing.fleets.adversaries import Behaviour
 from mesh.testing.fleets.fleet import Fleet, FleetBox, FleetError
 from mesh.testing.fleets.sight import Fact, Spoken
 from mesh.testing.fleets.town import SLOT, TTL_MS, held_by
+from mesh.testing.fleets.written import Written
 from mesh.testing.scenarios import steps as sc
 from mesh.testing.scenarios.rollout_deeds import RolloutDeeds, ScenarioError
 from mesh.testing.simulator.disk import Backup
@@ -88,7 +89,7 @@ class Deeds(RolloutDeeds):
         self.turned: set[bytes] = set()
         self.counts: Counter[str] = Counter()
         self.disturbed_ns = self.began_ns = fleet.simulation.now_ns
-        self._written: list[tuple[float, str, FleetBox, int, int]] = []
+        self._written = Written()
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
         self._backups: dict[str, Backup] = {}
@@ -126,7 +127,7 @@ class Deeds(RolloutDeeds):
             simulation.run(max(0, at_ns - simulation.now_ns) / SECOND)
             action()
         simulation.run(max(0, end - simulation.now_ns) / SECOND)
-        self._note_written()
+        self.facts += self._written.take()
 
     @property
     def is_whole(self) -> bool:
@@ -136,7 +137,7 @@ class Deeds(RolloutDeeds):
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits to be published or to become durable."""
-        return not self._agenda and not self._written
+        return not self._agenda and self._written.is_empty
 
     def choose(self, who: sc.Several) -> dict[str, FleetBox]:
         """Return the boxes that names and patterns mean.
@@ -146,21 +147,9 @@ class Deeds(RolloutDeeds):
         """
         return {name: self.fleet.boxes[name] for name in select(who, self.fleet.boxes)}
 
-    def _note_written(self) -> None:
-        """Take down the facts that became durable; those that failed or were lost go."""
-        waiting: list[tuple[float, str, FleetBox, int, int]] = []
-        for at_s, name, box, handle, life in self._written:
-            wrote = box.node.wrote.get(handle)
-            if wrote is not None and wrote.entry is not None:
-                self.facts.append(Fact(at_s, name, wrote.entry))
-            elif wrote is None and box.node.life == life:
-                waiting.append((at_s, name, box, handle, life))
-        self._written = waiting
-
     def wrote(self, name: str, handle: int) -> None:
         """A fact was written at a box: note it once it is durable."""
-        box = self.fleet.box(name)
-        self._written.append((self.now_s, name, box, handle, box.node.life))
+        self._written.add(self.now_s, name, self.fleet.box(name), handle)
 
     # ------------------------------------------------------------------------------ network
 
