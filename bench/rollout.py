@@ -22,7 +22,7 @@ from bench.report import Report, parser, percentile, progress
 from bench.rollout_boxes import run_box
 from bench.rollout_swarm import Line, Swarm
 from mesh.choreography.cells import cells_covering
-from mesh.coordination.topology import MemberPlace, links, links_of
+from mesh.coordination.topology import MemberPlace, linked_peers, links
 from mesh.demo.city.generator import INTEREST_RADIUS_M, generate_city, neighbourhood
 from mesh.node.processes import Processes
 from mesh.units import SECOND
@@ -94,7 +94,8 @@ def _neighbours(boxes: int, seed: int) -> dict[bytes, tuple[bytes, ...]]:
         for place in city.places
     }
     chosen = links(members)
-    return {peer: links_of(peer, chosen) for peer in members}
+    near = linked_peers(chosen)
+    return {peer: near.get(peer, ()) for peer in members}
 
 
 def _real(report: Report, size: int) -> None:

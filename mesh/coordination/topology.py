@@ -39,7 +39,7 @@ from itertools import combinations
 
 from mesh.coordination.near_pairs import Block, NearPairs, Pair, bits, hash_of
 
-__all__ = ["Link", "MemberPlace", "linked_peers", "links", "links_of"]
+__all__ = ["Link", "MemberPlace", "linked_peers", "links"]
 
 Link = tuple[bytes, bytes]
 """Two peers, the smaller key first."""
@@ -113,11 +113,6 @@ def linked_peers(chosen: Iterable[Link]) -> Mapping[bytes, tuple[bytes, ...]]:
         found.setdefault(a, []).append(b)
         found.setdefault(b, []).append(a)
     return {peer: tuple(sorted(others)) for peer, others in found.items()}
-
-
-def links_of(peer: bytes, chosen: Collection[Link]) -> tuple[bytes, ...]:
-    """The other ends of a peer's links, sorted."""
-    return tuple(sorted(a if b == peer else b for a, b in chosen if peer in (a, b)))
 
 
 def _neighbour_pairs(
